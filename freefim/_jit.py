@@ -1,0 +1,31 @@
+"""The one way to compile a kernel.
+
+A module that holds kernels imports this one, and with it numba; rooms import their kernel
+module inside the function that first needs it, so that ``import freefim`` stays light.
+
+Contract of every kernel: typed arrays and scalars in, arrays and status codes out, bounded
+loops, no exceptions. Kernels that call each other live in one file, because numba's cache
+does not see edits in another module (numba issue 1833). ``kernel.py_func`` runs the same body
+in plain Python. ``fastmath`` stays off: it breaks ``isnan``.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+
+__all__ = ["inline", "kernel"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
+
+
+def kernel(function: F) -> F:
+    """Compile `function` at its first call, cache it on disk, release the GIL while it runs."""
+    return numba.njit(**_OPTIONS)(function)  # type: ignore[no-any-return]
+
+
+def inline(function: F) -> F:
+    """Compile a small helper that LLVM may inline into the kernels of the same file."""
+    return numba.njit(error_model="numpy")(function)  # type: ignore[no-any-return]

@@ -1,0 +1,65 @@
+r"""A chain: a point mass carried through a sequence of moves.
+
+The law of a chain is the curve :math:`\omega \mapsto (z, G)` that starts at the point mass,
+:math:`z = \omega`, :math:`G = 1/(\omega - a)`, and is carried along by the moves in order.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from freefim.free.leaves import Leaf
+
+__all__ = ["Affine", "Chain", "Corner", "Gaussian", "Move", "Padding", "Product"]
+
+Number = int | float | Fraction
+
+
+@dataclass(frozen=True)
+class Product:
+    r"""Free product with a leaf: :math:`\mu \to \nu \boxtimes \mu`; m stays, z' = z m w/(1+m)."""
+
+    leaf: Leaf
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    r"""The law of :math:`X A X^T`, X of n_out × n_in Gaussian entries of variance `variance`/n_in.
+
+    `ratio` is n_out/n_in: z' = variance·z (ratio + m), m' = m/ratio.
+    """
+
+    ratio: Number
+    variance: Number
+
+
+@dataclass(frozen=True)
+class Corner:
+    """Free corner of relative size `ratio` < 1 (a truncated Haar matrix, row-orthonormal)."""
+
+    ratio: Number
+
+
+@dataclass(frozen=True)
+class Padding:
+    """A fraction `ratio` < 1 of the law and 1 - `ratio` of zeros."""
+
+    ratio: Number
+
+
+@dataclass(frozen=True)
+class Affine:
+    """The law of scale·A + shift, scale > 0."""
+
+    scale: Number
+    shift: Number
+
+
+Move = Product | Gaussian | Corner | Padding | Affine
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The point mass at `start`, carried through `moves`; start > 0 and shifts >= 0."""
+
+    start: Number
+    moves: tuple[Move, ...]

@@ -1,0 +1,136 @@
+"""One replica: draw a network, push an input through it, carry the dual, take eigenvalues."""
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from freefim.errors import ConvergenceError
+from freefim.montecarlo.streams import replica_stream
+from freefim.montecarlo.threads import ONE_BLAS_THREAD
+
+if TYPE_CHECKING:
+    from freefim.networks import Network
+
+__all__ = ["Realisation", "dual_matrix", "realise"]
+
+Array = NDArray[np.float64]
+
+
+class Realisation(NamedTuple):
+    """The numbers of one replica, as they travel from a worker."""
+
+    eigenvalues: Array
+    second_moments: Array
+    preactivation_variances: Array
+    shifts: Array
+    gates: tuple[Array, ...]
+
+
+def realise(
+    network: "Network", width: int, seed: int, given: Array | None, index: int
+) -> Realisation:
+    """Draw replica `index` and return its eigenvalues and realised order parameters.
+
+    The task of an executor: it depends on its arguments alone, bit for bit.
+    """
+    # Imported before the limit, which only reaches the libraries that are already loaded.
+    import freefim.montecarlo.replica_kernels  # noqa: F401, PLC0415
+
+    with ONE_BLAS_THREAD, np.errstate(over="ignore", invalid="ignore"):
+        dual, realised = dual_matrix(network, width, replica_stream(seed, index), given)
+        if not np.isfinite(dual).all():
+            raise ConvergenceError(
+                f"replica {index} left the range of floating-point numbers: its signal or its "
+                f"dual is not finite after {network.depth} layers"
+            )
+        eigenvalues = np.linalg.eigvalsh(dual)
+    return realised._replace(eigenvalues=eigenvalues)
+
+
+def dual_matrix(
+    network: "Network", width: int, rng: Generator, given: Array | None
+) -> tuple[Array, Realisation]:
+    r"""Draw a network from `rng` and build its dual at one input, exactly at this width.
+
+    Parameters
+    ----------
+    network : Network
+        The description.
+    width : int
+        Reference width M.
+    rng : numpy.random.Generator
+        Stream of the replica. Order of the draws: the input (if none is given), then for each
+        layer its weights row by row (Haar: the Gaussian matrix whose QR is taken, along its
+        longer side first) and its biases (if ``bias_std > 0``).
+    given : ndarray, shape (M_0,), or None
+        The input x; None draws its direction at random with :math:`|x|^2 = M_0 \hat q_0`.
+
+    Returns
+    -------
+    dual : ndarray, shape (M_L, M_L)
+        Standard parametrisation: :math:`J J^T / M`; NTK: :math:`J J^T`. J is the Jacobian of
+        the output by all parameters: weights, and biases where ``bias_std > 0``.
+    realised : Realisation
+        Order parameters, shifts and gates; no eigenvalues yet.
+
+    Notes
+    -----
+    With :math:`D_l = \mathrm{diag}\,\varphi'(h^l)` and, at any width,
+
+    .. math:: H_1 = s_1 I, \qquad H_{l+1} = s_{l+1} I + W_{l+1} D_l H_l D_l W_{l+1}^T.
+
+    Standard: :math:`s_l = (|x^{l-1}|^2 + 1)/M`, the 1 only if layer l has biases. NTK, with
+    :math:`W = \sigma_w \omega/\sqrt{M_{l-1}}` and :math:`b = \sigma_b \beta`:
+    :math:`s_l = \sigma_w^2 |x^{l-1}|^2 / M_{l-1} + \sigma_b^2`. A final activation maps
+    :math:`H_L` to :math:`D_L H_L D_L`.
+    """
+    from freefim.montecarlo import replica_kernels as kernels  # noqa: PLC0415
+
+    widths = network.widths(width)
+    x = _random_input(rng, widths[0], network.input_second_moment) if given is None else given
+    last = network.depth - 1
+    second_moments, variances, shifts, gates = [_mean_square(x)], [], [], []
+    derivative = np.ones(widths[0])
+    dual: Any = None
+    for layer, (ensemble, weight_std, bias_std) in enumerate(
+        zip(network.ensembles, network.weight_stds, network.bias_stds, strict=True)
+    ):
+        draw = kernels.haar_weights if ensemble == "orthogonal" else kernels.gaussian_weights
+        weights = draw(rng, widths[layer + 1], widths[layer], float(weight_std))
+        preactivation = weights @ x
+        if bias_std > 0:
+            preactivation += bias_std * rng.standard_normal(widths[layer + 1])
+        if network.parametrization == "ntk":
+            shift = weight_std**2 * _mean_square(x) + bias_std**2
+        else:
+            shift = (x @ x + (bias_std > 0)) / width
+        if layer == 0:
+            dual = shift * np.eye(widths[1])
+        else:
+            dual = kernels.backpropagate(weights, derivative, dual, float(shift))
+        activation = network.final_activation if layer == last else network.activations[layer]
+        if activation is None:
+            x = preactivation
+        else:
+            x = np.ascontiguousarray(activation.function(preactivation), dtype=float)
+            derivative = np.ascontiguousarray(activation.derivative(preactivation), dtype=float)
+            gates.append(np.sort(derivative**2))
+            if layer == last:
+                dual = derivative[:, None] * dual * derivative
+        shifts.append(shift)
+        variances.append(_mean_square(preactivation))
+        second_moments.append(_mean_square(x))
+    return dual, Realisation(
+        np.empty(0), np.array(second_moments), np.array(variances), np.array(shifts), tuple(gates)
+    )
+
+
+def _mean_square(x: Array) -> float:
+    return float(x @ x) / x.size
+
+
+def _random_input(rng: Generator, size: int, second_moment: float) -> Array:
+    direction = rng.standard_normal(size)
+    return direction * np.sqrt(second_moment / _mean_square(direction))

@@ -1,0 +1,1 @@
+"""Random deep networks: their description, activations and mean-field order parameters."""

@@ -1,0 +1,271 @@
+"""The description of a random deep network: frozen, validated, comparable."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
+from functools import cached_property
+from os import PathLike
+from typing import Any, TypeVar
+
+import numpy as np
+
+from freefim.errors import SpecError
+from freefim.networks.activation_base import Activation, Number, finite_number
+from freefim.networks.activations import activation
+from freefim.networks.order_parameters import OrderParameters, order_parameters
+from freefim.networks.wording import nearest
+
+__all__ = ["Network"]
+
+T = TypeVar("T")
+
+ENSEMBLES = ("gaussian", "orthogonal")
+PARAMETRIZATIONS = ("standard", "ntk")
+
+
+@dataclass(frozen=True)
+class Network:
+    r"""A random deep network :math:`h^l = W_l x^{l-1} + b_l`, :math:`x^l = \varphi(h^l)`.
+
+    Parameters
+    ----------
+    depth : int
+        Number L of weight matrices, >= 1; the L-1 first layers are hidden.
+    activation : str, Activation or a sequence of L-1 of them
+        φ of the hidden layers.
+    weights : {"gaussian", "orthogonal"} or a sequence of L of them
+        Ensemble of the weights. Orthogonal weights have orthonormal rows (fan_out <= fan_in)
+        or columns (fan_out > fan_in), times `weight_std`.
+    weight_std : number or a sequence of L numbers
+        σ_w > 0; Gaussian weights have the variance σ_w² / fan_in.
+    bias_std : number or a sequence of L numbers
+        σ_b >= 0.
+    input_second_moment : number
+        :math:`\hat q_0 = |x|^2/M_0 > 0`.
+    width_ratios : sequence of L+1 numbers, optional
+        :math:`M_0..M_L` over the reference width M, each > 0; None is a square network.
+    parametrization : {"standard", "ntk"}
+        Which parameters the Fisher information differentiates.
+    final_activation : str or Activation, optional
+        If given, the output is φ(h^L) instead of h^L.
+
+    Raises
+    ------
+    SpecError
+        If a field does not mean anything; the message names it, its value and what is allowed.
+
+    Notes
+    -----
+    Integers and fractions are kept as they are, so that exact moments stay exact.
+
+    Examples
+    --------
+    >>> net = Network(depth=3, activation="relu", weight_std=2**0.5)
+    >>> net.replace(depth=5).replace(depth=3) == net
+    True
+    """
+
+    depth: int
+    activation: Activation | tuple[Activation, ...]
+    _: KW_ONLY
+    weights: str | tuple[str, ...] = "orthogonal"
+    weight_std: Number | tuple[Number, ...] = 1.0
+    bias_std: Number | tuple[Number, ...] = 0.0
+    input_second_moment: Number = 1.0
+    width_ratios: tuple[Number, ...] | None = None
+    parametrization: str = "standard"
+    final_activation: Activation | None = None
+
+    def __post_init__(self) -> None:
+        depth = self.depth
+        if not isinstance(depth, int | np.integer) or isinstance(depth, bool) or depth < 1:
+            raise SpecError(f"depth must be an integer >= 1, got {depth!r}")
+        depth = int(depth)
+        settle = object.__setattr__
+        settle(self, "depth", depth)
+        settle(self, "activation", _each("activation", self.activation, depth - 1, _activation))
+        settle(self, "weights", _each("weights", self.weights, depth, _ensemble))
+        settle(self, "weight_std", _each("weight_std", self.weight_std, depth, _positive))
+        settle(self, "bias_std", _each("bias_std", self.bias_std, depth, _nonnegative))
+        moment = _positive("input_second_moment", self.input_second_moment)
+        settle(self, "input_second_moment", moment)
+        if self.width_ratios is not None:
+            ratios = _each("width_ratios", self.width_ratios, depth + 1, _positive)
+            if not isinstance(ratios, tuple):
+                raise SpecError(
+                    f"width_ratios must be None or a sequence of {depth + 1} numbers "
+                    f"for depth={depth}, got {self.width_ratios!r}"
+                )
+            settle(self, "width_ratios", ratios)
+        _one_of("parametrization", self.parametrization, PARAMETRIZATIONS)
+        if self.final_activation is not None:
+            last = _activation("final_activation", self.final_activation)
+            settle(self, "final_activation", last)
+
+    @cached_property
+    def activations(self) -> tuple[Activation, ...]:
+        """φ of the L-1 hidden layers."""
+        return _spread(self.activation, self.depth - 1)
+
+    @cached_property
+    def ensembles(self) -> tuple[str, ...]:
+        """Ensemble of the L weight matrices."""
+        return _spread(self.weights, self.depth)
+
+    @cached_property
+    def weight_stds(self) -> tuple[Number, ...]:
+        """σ_w of the L weight matrices, as given."""
+        return _spread(self.weight_std, self.depth)
+
+    @cached_property
+    def bias_stds(self) -> tuple[Number, ...]:
+        """σ_b of the L layers, as given."""
+        return _spread(self.bias_std, self.depth)
+
+    @cached_property
+    def ratios(self) -> tuple[Number, ...]:
+        """Widths M_0..M_L over the reference width; L+1 ones if the network is square."""
+        return _spread(1.0 if self.width_ratios is None else self.width_ratios, self.depth + 1)
+
+    def widths(self, width: int) -> tuple[int, ...]:
+        """Widths M_0..M_L at the reference width `width`.
+
+        Parameters
+        ----------
+        width : int
+            The reference width M, >= 1.
+
+        Returns
+        -------
+        tuple of int, L+1 entries
+            ``round(ratio * width)``.
+
+        Raises
+        ------
+        SpecError
+            If `width` is not an integer >= 1 or a layer would have no unit.
+
+        Examples
+        --------
+        >>> Network(1, "relu", width_ratios=[0.5, 1]).widths(100)
+        (50, 100)
+        """
+        if not isinstance(width, int | np.integer) or isinstance(width, bool) or width < 1:
+            raise SpecError(f"width must be an integer >= 1, got {width!r}")
+        widths = tuple(round(ratio * int(width)) for ratio in self.ratios)
+        if min(widths) < 1:
+            layer = widths.index(min(widths))
+            raise SpecError(
+                f"width must give every layer at least one unit, got width={width} "
+                f"with width_ratios[{layer}]={self.ratios[layer]!r}"
+            )
+        return widths
+
+    def replace(self, **changes: Any) -> Network:
+        """Return a network with some fields changed.
+
+        Parameters
+        ----------
+        **changes
+            Fields of `Network` by name.
+
+        Returns
+        -------
+        Network
+            The changed network; this one stays as it is.
+
+        Raises
+        ------
+        SpecError
+            If there is no such field, or the new value does not fit.
+
+        Examples
+        --------
+        >>> Network(2, "tanh").replace(depth=10).depth
+        10
+        """
+        names = [item.name for item in dataclasses.fields(self)]
+        for key in changes:
+            if key not in names:
+                raise SpecError(
+                    f"replace takes the fields {', '.join(names)}, got {key!r}{nearest(key, names)}"
+                )
+        return dataclasses.replace(self, **changes)
+
+    def order_parameters(self) -> OrderParameters:
+        r"""Mean-field order parameters in the limit of infinite width.
+
+        Returns
+        -------
+        OrderParameters
+            Second moments, preactivation variances and χ₁ of every layer.
+
+        Raises
+        ------
+        ConvergenceError
+            If a variance overflows or vanishes on the way; the message names the layer.
+
+        Examples
+        --------
+        >>> Network(3, "linear", weight_std=1).order_parameters().second_moments
+        (1.0, 1.0, 1.0, 1.0)
+        """
+        return self._order_parameters
+
+    @cached_property
+    def _order_parameters(self) -> OrderParameters:
+        return order_parameters(self)
+
+
+def _each(
+    name: str, value: Any, length: int, check: Callable[[str, Any], T]
+) -> T | tuple[T, ...]:
+    """Check a scalar, or every entry of a sequence of the right length."""
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value.item()
+    if not isinstance(value, Sequence | np.ndarray) or isinstance(value, str):
+        return check(name, value)
+    if len(value) != length:
+        raise SpecError(
+            f"{name} must be one value or a sequence of {length} entries, "
+            f"got {len(value)} entries: {value!r}"
+        )
+    return tuple(check(f"{name}[{i}]", entry) for i, entry in enumerate(value))
+
+
+def _spread(value: T | tuple[T, ...], length: int) -> tuple[T, ...]:
+    return value if isinstance(value, tuple) else (value,) * length
+
+
+def _activation(name: str, value: Any) -> Activation:
+    try:
+        return activation(value)
+    except SpecError as error:
+        raise SpecError(str(error).replace("activation", name, 1)) from None
+
+
+def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
+    if not isinstance(value, str) or value not in allowed:
+        options = " or ".join(repr(option) for option in allowed)
+        raise SpecError(f"{name} must be {options}, got {value!r}{nearest(value, allowed)}")
+    return str(value)
+
+
+def _ensemble(name: str, value: Any) -> str:
+    return _one_of(name, value, ENSEMBLES)
+
+
+def _positive(name: str, value: Any) -> Number:
+    number = finite_number(name, value)
+    if number <= 0:
+        raise SpecError(f"{name} must be > 0, got {value!r}")
+    return number
+
+
+def _nonnegative(name: str, value: Any) -> Number:
+    number = finite_number(name, value)
+    if number < 0:
+        raise SpecError(f"{name} must be >= 0, got {value!r}")
+    return number

@@ -1,0 +1,381 @@
+"""Chains of projections, Gaussian matrices, corners and paddings: solved in closed composition."""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from freefim.errors import ConvergenceError
+from freefim.free.accuracy import Accuracy
+from freefim.free.atoms import chain_atoms
+from freefim.free.chain import Affine, Chain, Corner, Gaussian, Padding, Product
+from freefim.free.leaves import TwoPoint
+
+__all__ = ["ProjectionSolution", "is_projection_chain", "solve_projection"]
+
+Array = NDArray[np.float64]
+
+GATE, WISHART, CORNER, PADDING = 0, 1, 2, 3
+_MASS_TOLERANCE = 1e-10
+_PANEL_TOLERANCE = 3e-12
+_PANEL_LIMIT = 400
+
+
+def is_projection_chain(chain: Chain) -> bool:
+    """Whether every leaf of the chain is a projection (one value besides 0) or a point mass."""
+    return all(
+        isinstance(move.leaf, TwoPoint) and (move.leaf.low == 0.0 or move.leaf.complement == 0.0)
+        for move in chain.moves
+        if isinstance(move, Product)
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class ProjectionSolution:
+    """The solved law: structure exactly, density by panels of t(θ) and one evaluation a point.
+
+    Attributes
+    ----------
+    atoms, bands : tuples of (location, mass) and (left, right)
+    band_masses : tuple of float
+        In closed form: integer combinations of the masses of the gates.
+    accuracy : Accuracy
+    """
+
+    atoms: tuple[tuple[float, float], ...]
+    bands: tuple[tuple[float, float], ...]
+    band_masses: tuple[float, ...]
+    accuracy: Accuracy
+    _curve: tuple[NDArray[np.int64], Array, float]
+    _edges: Array
+    _x_edges: Array
+    _widths: Array
+    _hard: NDArray[np.bool_]
+    _panels: Array
+    _taus: Array
+    _densities: Array
+
+    def pdf(self, x: Array) -> Array:
+        """Density of the absolutely continuous part."""
+        x = np.asarray(x, dtype=float)
+        band, inside = self._locate(x)
+        values = np.where(np.isnan(x), np.nan, 0.0)
+        values[inside] = self._evaluate(x[inside], band[inside], want_mass=False)
+        for i, side in np.argwhere(self._hard):
+            values[x == self._x_edges[i, side]] = np.inf
+        return values
+
+    def cdf(self, x: Array) -> Array:
+        """Distribution function of the whole law, right-continuous."""
+        x = np.asarray(x, dtype=float)
+        band, inside = self._locate(x)
+        left_ends = self._x_edges[:, 0]
+        below = np.concatenate([[0.0], np.cumsum(self.band_masses)])
+        values = below[np.searchsorted(left_ends, x, side="right")]
+        # from the top down, so that what is left of a band's own left end is exact there
+        above = self._evaluate(x[inside], band[inside], want_mass=True)
+        top = np.array([self._mass_above(b) for b in range(len(self.bands))])
+        masses = np.asarray(self.band_masses)
+        part = masses[band[inside]] - (above - top[band[inside]])
+        values[inside] = below[band[inside]] + np.clip(part, 0.0, masses[band[inside]])
+        for location, mass in self.atoms:
+            values = values + np.where(x >= location, mass, 0.0)
+        values[np.isnan(x)] = np.nan
+        return np.minimum(values, 1.0)
+
+    def nodes(self) -> tuple[Array, Array]:
+        """Quadrature of the a.c. part: x and weights with Σ weight f(x) = ∫ f ρ."""
+        node, weight = _clenshaw_curtis()
+        band = self._panels[:, 0].astype(int)
+        middle = 0.5 * (self._panels[:, 1] + self._panels[:, 2])[:, None]
+        half = 0.5 * (self._panels[:, 2] - self._panels[:, 1])[:, None]
+        theta = middle + half * node
+        left, right = self._x_edges[band, 0][:, None], self._x_edges[band, 1][:, None]
+        width = self._widths[band][:, None]
+        x = np.where(
+            theta < 0.5 * math.pi,
+            left + width * np.sin(0.5 * theta) ** 2,
+            right - width * np.cos(0.5 * theta) ** 2,
+        )
+        return x.ravel(), (half * weight * self._densities).ravel()
+
+    def cauchy(self, z: NDArray[np.complex128]) -> NDArray[np.complex128]:
+        """Cauchy transform at z outside the support; Im G < 0 on the upper half plane."""
+        z = np.asarray(z, dtype=complex)
+        values = np.empty(z.shape, dtype=complex)
+        flat, out = z.ravel(), values.ravel()
+        upper = np.where(flat.imag < 0.0, flat.conj(), flat)
+        real = upper.imag == 0.0
+        if np.any(~real):
+            out[~real] = self._cauchy_upper(upper[~real])
+        if np.any(real):
+            out[real] = self._cauchy_real(upper[real].real)
+        out[flat.imag < 0.0] = out[flat.imag < 0.0].conj()
+        out[np.isnan(flat)] = complex(np.nan, np.nan)
+        return out.reshape(z.shape)
+
+    def _locate(self, x: Array) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        band = np.searchsorted(self._x_edges[:, 0], x, side="right") - 1
+        band = np.maximum(band, 0)
+        if not self.bands:
+            return band, np.zeros(x.shape, dtype=bool)
+        inside = (x > self._x_edges[band, 0]) & (x < self._x_edges[band, 1])
+        return band, inside
+
+    def _mass_above(self, band: int) -> float:
+        right = self.bands[band][1]
+        atoms = sum(mass for location, mass in self.atoms if location >= right)
+        return float(sum(self.band_masses[band + 1 :]) + atoms)
+
+    def _evaluate(self, x: Array, band: NDArray[np.int64], *, want_mass: bool) -> Array:
+        if x.size == 0:
+            return np.empty(0)
+        from freefim.free.projection_kernels import evaluate  # noqa: PLC0415
+
+        order = np.argsort(x, kind="stable") if np.any(np.diff(x) < 0.0) else slice(None)
+        ops, par, start = self._curve
+        values = np.empty(x.size)
+        values[order], failed = evaluate(
+            ops, par, start, self._edges, self._x_edges, self._widths, self._panels, self._taus,
+            _grid(), band[order], x[order], int(want_mass),
+        )  # fmt: skip
+        if failed:
+            worst = x[np.isnan(values)] if np.any(np.isnan(values)) else x
+            raise ConvergenceError(
+                f"the density did not converge at {failed} of {x.size} points, first at "
+                f"x = {float(worst[0])!r}"
+            )
+        return values
+
+    def _cauchy_upper(self, z: NDArray[np.complex128]) -> NDArray[np.complex128]:
+        """Continuation from far above, where t ~ z / slope, with the sheet test at every step."""
+        from freefim.free.projection_kernels import curve  # noqa: PLC0415
+
+        ops, par, start = self._curve
+        far = 1e3 * (np.abs(z) + self.support_scale)
+        zs, _, slope, _ = curve(ops, par, start, 1j * far)
+        t = 1j * far + (z.real + 1j * far - zs) / slope
+        height = far.copy()
+        done = height <= z.imag
+        ratio = np.full(z.shape, 0.25)
+        for _ in range(400):
+            target_height = np.maximum(height * ratio, z.imag)
+            target = z.real + 1j * target_height
+            trial, good = self._newton(t, target)
+            t = np.where(good, trial, t)
+            height = np.where(good, target_height, height)
+            ratio = np.where(good, np.maximum(0.1, ratio * 0.8), np.sqrt(ratio))
+            done = height <= z.imag
+            if np.all(done):
+                _, f, _, _ = curve(ops, par, start, t)
+                return np.asarray(1.0 / f)
+        raise ConvergenceError(
+            f"the Cauchy transform did not converge at z = {complex(z[~done][0])!r}"
+        )
+
+    def _newton(
+        self, t: NDArray[np.complex128], target: NDArray[np.complex128]
+    ) -> tuple[NDArray[np.complex128], NDArray[np.bool_]]:
+        from freefim.free.projection_kernels import curve  # noqa: PLC0415
+
+        ops, par, start = self._curve
+        good = np.zeros(t.shape, dtype=bool)
+        low = np.zeros(t.shape)
+        for _ in range(12):
+            z, _, slope, low = curve(ops, par, start, t)
+            step = (target - z) / slope
+            good = np.abs(step) <= 1e-10 * np.abs(t)
+            t = t + step
+            if np.all(good):
+                break
+        _, _, _, low = curve(ops, par, start, t)
+        return t, good & (low > 0.0) & (t.imag > 0.0)
+
+    def _cauchy_real(self, x: Array) -> NDArray[np.complex128]:
+        """G outside the support: its values on the gaps, through the nodes and the atoms."""
+        nodes, weights = self.nodes()
+        values = np.array([np.sum(weights / (point - nodes)) for point in x])
+        for location, mass in self.atoms:
+            values = values + mass / (x - location)
+        _, inside = self._locate(x)
+        values[inside] = np.nan
+        return values.astype(complex)
+
+    @property
+    def support_scale(self) -> float:
+        """Largest absolute value of the support."""
+        ends = [abs(x) for band in self.bands for x in band] + [abs(x) for x, _ in self.atoms]
+        return max(ends)
+
+
+def solve_projection(chain: Chain) -> ProjectionSolution:
+    """Solve a chain for which `is_projection_chain` holds.
+
+    Raises
+    ------
+    ConvergenceError
+        If the masses of atoms and bands do not balance, or the density does not integrate to
+        the exact mass of its band within 1e-10.
+    """
+    from freefim.free import projection_kernels as kernels  # noqa: PLC0415
+
+    ops, par, start = _compile(chain)
+    atoms = chain_atoms(chain)
+    moving = [j for j in range(len(ops)) if ops[j] == WISHART or (ops[j] != PADDING and par[j, 0])]
+    if not moving:
+        return _atomic(chain, ops, par, start)
+    cut_atoms = bool(np.any((ops == WISHART) | (ops == PADDING)))
+    cuts = kernels.find_cuts(ops, par, start, cut_atoms)
+    status, gaps, closed = kernels.find_gaps(ops, par, start, cuts)
+    if status:
+        raise ConvergenceError("the outer gap of the law was not found: the scales overflow")
+    edges = np.ascontiguousarray(np.column_stack([gaps[:-1, 1], gaps[1:, 0]]))
+    if len(edges) == 0:
+        return _atomic(chain, ops, par, start)
+    info = kernels.describe_edges(ops, par, start, edges.ravel()).reshape(-1, 2, 5)
+    widths = kernels.real_differences(ops, par, start, edges)
+    masses = info[:, 0, 4] - info[:, 1, 4]
+    hard = _hard_edges(info, edges)
+    info[hard, 2] = 0.0
+    x_edges = np.ascontiguousarray(info[:, :, 0])
+    balance = float(masses.sum() + sum(mass for _, mass in atoms))
+    if not abs(balance - 1.0) <= _MASS_TOLERANCE:
+        raise ConvergenceError(
+            f"atoms and bands add up to {balance!r}, not to 1: {len(edges)} bands were found"
+        )
+    panels, taus, densities, failures = kernels.solve_bands(
+        ops, par, start, edges, info, widths, _grid(), _PANEL_TOLERANCE, _PANEL_LIMIT
+    )
+    if failures:
+        raise ConvergenceError(
+            f"the density did not converge at {failures} nodes of {len(edges)} bands"
+        )
+    _, weight = _clenshaw_curtis()
+    by_panel = 0.5 * (panels[:, 2] - panels[:, 1]) * (densities @ weight)
+    found = np.bincount(panels[:, 0].astype(int), weights=by_panel, minlength=len(edges))
+    defect = float(np.max(np.abs(found - masses)))
+    if not defect <= _MASS_TOLERANCE:
+        worst = int(np.argmax(np.abs(found - masses)))
+        raise ConvergenceError(
+            f"the density of band {tuple(x_edges[worst].tolist())} integrates to {found[worst]!r}, "
+            f"its exact mass is {masses[worst]!r}"
+        )
+    remarks = tuple(f"a gap near t = {t:.3e} is closed to rounding" for t in closed)
+    accuracy = Accuracy(
+        mass_defect=defect,
+        edge_residual=4e-16 * len(ops),
+        tail=1e-14,
+        method="closed composition, panels of the curve",
+        remarks=remarks,
+    )
+    return ProjectionSolution(
+        atoms=atoms,
+        bands=tuple((float(a), float(b)) for a, b in x_edges),
+        band_masses=tuple(masses.tolist()),
+        accuracy=accuracy,
+        _curve=(ops, par, start),
+        _edges=edges,
+        _x_edges=x_edges,
+        _widths=widths,
+        _hard=hard,
+        _panels=panels,
+        _taus=taus,
+        _densities=densities,
+    )
+
+
+def _hard_edges(info: Array, edges: Array) -> NDArray[np.bool_]:
+    """Edges at which F = 0 to rounding: the density behaves as (x - a)^(-1/2) there."""
+    size = np.abs(info[:, :, 3] * (edges[:, 1] - edges[:, 0])[:, None])
+    return np.asarray(np.abs(info[:, :, 2]) <= 1e-12 * size)
+
+
+def _atomic(
+    chain: Chain, ops: NDArray[np.int64], par: Array, start: float
+) -> ProjectionSolution:
+    atoms = chain_atoms(chain)
+    defect = abs(sum(mass for _, mass in atoms) - 1.0)
+    if defect > _MASS_TOLERANCE:
+        raise ConvergenceError(f"no band was found, yet the atoms have mass {1 - defect!r}")
+    none = np.empty((0, 2))
+    return ProjectionSolution(
+        atoms=atoms,
+        bands=(),
+        band_masses=(),
+        accuracy=Accuracy(defect, 0.0, 0.0, "atoms by exact rules"),
+        _curve=(ops, par, start),
+        _edges=none,
+        _x_edges=none,
+        _widths=np.empty(0),
+        _hard=np.empty((0, 2), dtype=bool),
+        _panels=np.empty((0, 3)),
+        _taus=np.empty((0, 2, 17)),
+        _densities=np.empty((0, 17)),
+    )
+
+
+def _compile(chain: Chain) -> tuple[NDArray[np.int64], Array, float]:
+    """The chain as rows (b, g, c, q) of operations; maps without a gate merge into a neighbour."""
+    start = float(chain.start)
+    ops: list[int] = []
+    rows: list[list[float]] = []
+    for move in chain.moves:
+        match move:
+            case Product(TwoPoint(_, high, _, complement)):
+                if complement > 0.0:
+                    ops.append(GATE)
+                    rows.append([complement, high, 1.0, 0.0])
+                    continue
+                scale, shift = high, 0.0
+            case Affine(factor, offset):
+                scale, shift = float(factor), float(offset)
+            case Gaussian(ratio, variance):
+                if ops and ops[-1] == GATE and rows[-1][3] == 0.0:
+                    ops[-1] = WISHART
+                    rows[-1][1] *= float(variance)
+                    rows[-1][2] = float(ratio)
+                else:
+                    ops.append(WISHART)
+                    rows.append([0.0, float(variance), float(ratio), 0.0])
+                continue
+            case Corner(ratio):
+                ops.append(CORNER)
+                rows.append([1.0 - float(ratio), 1.0, float(ratio), 0.0])
+                continue
+            case Padding(ratio):
+                ops.append(PADDING)
+                rows.append([0.0, 1.0, float(ratio), 0.0])
+                continue
+        if rows:
+            rows[-1][1] *= scale
+            rows[-1][3] = rows[-1][3] * scale + shift
+        else:
+            start = start * scale + shift
+    par = np.array(rows, dtype=float).reshape(-1, 4)
+    return np.array(ops, dtype=np.int64), par, start
+
+
+@lru_cache(maxsize=1)
+def _grid() -> Array:
+    """Rows: Lobatto nodes in [-1, 1], barycentric weights, then the Chebyshev transform."""
+    n = 16
+    node = -np.cos(np.pi * np.arange(n + 1) / n)
+    bary = (-1.0) ** np.arange(n + 1)
+    bary[[0, -1]] *= 0.5
+    k = np.arange(n + 1)[:, None]
+    transform = 2.0 / n * np.cos(k * np.arccos(node)[None, :])
+    transform[:, [0, -1]] *= 0.5
+    transform[[0, -1]] *= 0.5
+    return np.ascontiguousarray(np.vstack([node, bary, transform]))
+
+
+@lru_cache(maxsize=1)
+def _clenshaw_curtis() -> tuple[Array, Array]:
+    """Clenshaw–Curtis nodes and weights on [-1, 1], by the transform of `_grid`."""
+    grid = _grid()
+    k = np.arange(grid.shape[1])
+    integrals = np.where(k % 2 == 0, 2.0 / (1.0 - k.astype(float) ** 2 + (k == 1)), 0.0)
+    return grid[0], integrals @ grid[2:]

@@ -1,0 +1,874 @@
+"""Kernels for chains of projections: real gap search and complex solve, arrays in, codes out.
+
+State along the chain: (z, F = 1/G); parameter t = ω - start, so F = t exactly at the start. An
+operation is a row (b, g, c, q) of `par`, with its kind in `ops`:
+
+    GATE    v = z - b F;                  F <- g F v / z;        z <- g v + q
+    WISHART v = z - b F, u = c - 1 + z/F; F <- g c v;            z <- g v u + q   (after its gate)
+    CORNER  v = z - b F  (b = 1 - c);     F <- g c F;            z <- g v + q
+    PADDING F <- g / ((1 - c)/z + c/F);                          z <- g z + q
+
+Each v and each v u is a map H of the upper half plane whose derivative must be positive on a gap.
+"""
+
+import math
+
+import numpy as np
+
+from freefim._jit import inline, kernel
+
+GATE, WISHART, CORNER, PADDING = 0, 1, 2, 3
+PASS = 1 << 30
+LANES = 8
+NODES = 17
+EPS = 2.220446049250313e-16
+
+
+@inline
+def last_map(ops, par, n):
+    """Index of the last operation that holds a map H, or -1."""
+    for j in range(n - 1, -1, -1):
+        if ops[j] == WISHART or (ops[j] != PADDING and par[j, 0] > 0.0):
+            return j
+    return -1
+
+
+@inline
+def probe(ops, par, n, t, start, out):
+    """Real pass at t. Returns the index of the first H with H' <= 0, or PASS.
+
+    out: [z, F, z', F', z'', F'', phi, dphi, coordinate, D, D']; on failure phi = dH/dz < 0,
+    dphi its derivative and the coordinate z at that H; D, D' are H', H'' (in t) of the last H seen.
+    """
+    z, f = start + t, t
+    z1, f1, z2, f2 = 1.0, 1.0, 0.0, 0.0
+    d, d1 = 1.0, 0.0
+    seen = 0
+    for j in range(n):
+        b, g, c, q = par[j, 0], par[j, 1], par[j, 2], par[j, 3]
+        op = ops[j]
+        if op == PADDING:
+            den = (1.0 - c) * f + c * z
+            den1 = (1.0 - c) * f1 + c * z1
+            den2 = (1.0 - c) * f2 + c * z2
+            y = z * f / den
+            y1 = (z1 * f + z * f1 - y * den1) / den
+            y2 = (z2 * f + 2.0 * z1 * f1 + z * f2 - 2.0 * y1 * den1 - y * den2) / den
+            f, f1, f2 = g * y, g * y1, g * y2
+            z, z1, z2 = g * z + q, g * z1, g * z2
+            continue
+        v, v1, v2 = z - b * f, z1 - b * f1, z2 - b * f2
+        if b > 0.0:
+            d, d1 = v1, v2
+            if not v1 > 0.0:
+                out[6] = v1 / z1
+                out[7] = (v2 * z1 - v1 * z2) / z1**3
+                out[8] = z
+                out[9], out[10] = d, d1
+                return seen
+            seen += 1
+        if op == WISHART:
+            r = z / f
+            r1 = (z1 - r * f1) / f
+            r2 = (z2 - 2.0 * r1 * f1 - r * f2) / f
+            u = c - 1.0 + r
+            h, h1, h2 = v * u, v1 * u + v * r1, v2 * u + 2.0 * v1 * r1 + v * r2
+            d, d1 = h1, h2
+            if not h1 > 0.0:
+                out[6] = h1 / v1
+                out[7] = (h2 * v1 - h1 * v2) / v1**3
+                out[8] = v
+                out[9], out[10] = d, d1
+                return seen
+            seen += 1
+            f, f1, f2 = g * c * v, g * c * v1, g * c * v2
+            z, z1, z2 = g * h + q, g * h1, g * h2
+        elif op == CORNER:
+            f, f1, f2 = g * c * f, g * c * f1, g * c * f2
+            z, z1, z2 = g * v + q, g * v1, g * v2
+        else:
+            w = v / z
+            w1 = (v1 - w * z1) / z
+            w2 = (v2 - 2.0 * w1 * z1 - w * z2) / z
+            f2 = g * (f2 * w + 2.0 * f1 * w1 + f * w2)
+            f1 = g * (f1 * w + f * w1)
+            f = g * f * w
+            z, z1, z2 = g * v + q, g * v1, g * v2
+    out[0], out[1], out[2], out[3], out[4], out[5] = z, f, z1, f1, z2, f2
+    out[9], out[10] = d, d1
+    return PASS
+
+
+@inline
+def midpoint(a, b):
+    """A point between a and b, geometric where they differ by more than an order of magnitude."""
+    if a > 0.0 and b > 0.0 and max(a, b) > 10.0 * min(a, b):
+        return math.sqrt(a) * math.sqrt(b)
+    if a < 0.0 and b < 0.0 and max(-a, -b) > 10.0 * min(-a, -b):
+        return -math.sqrt(-a) * math.sqrt(-b)
+    if a == 0.0:
+        return b / 64.0
+    if b == 0.0:
+        return a / 64.0
+    return 0.5 * (a + b)
+
+
+@inline
+def find_edge(ops, par, n, inside, outside, start, last, out):
+    """End of the gap between a point inside it and one outside: the root of the last H'."""
+    good, bad = inside, outside
+    t = midpoint(good, bad)
+    step = abs(bad - good)
+    for _ in range(400):
+        code = probe(ops, par, n, t, start, out)
+        if code == PASS:
+            good = t
+        else:
+            bad = t
+        nxt = midpoint(good, bad)
+        if code == PASS or code == last:
+            newton = t - out[9] / out[10]
+            inside_bracket = min(good, bad) < newton < max(good, bad)
+            if inside_bracket and abs(newton - t) < 0.5 * step:
+                nxt = newton
+        step = abs(nxt - t)
+        t = nxt
+        if step <= 2.0 * EPS * abs(t) or abs(good - bad) <= 2.0 * EPS * abs(t):
+            break
+    return t
+
+
+@inline
+def search(ops, par, n, lo, hi, start, out):
+    """A point of the one gap inside (lo, hi), both ends of which fail.
+
+    Returns (code, t): 0 found at t, 1 certified empty, 2 collapsed below rounding at t.
+    """
+    klo, plo, dlo, zlo = -1, 0.0, 0.0, 0.0
+    khi, phi, dhi, zhi = -2, 0.0, 0.0, 0.0
+    t = midpoint(lo, hi)
+    for _ in range(400):
+        code = probe(ops, par, n, t, start, out)
+        if code == PASS:
+            return 0, t
+        if out[7] > 0.0:
+            lo, klo, plo, dlo, zlo = t, code, out[6], out[7], out[8]
+        else:
+            hi, khi, phi, dhi, zhi = t, code, out[6], out[7], out[8]
+        if hi - lo <= 4.0 * EPS * max(abs(lo), abs(hi)):
+            return 2, t
+        t = midpoint(lo, hi)
+        if klo == khi:
+            s = (phi - plo + dlo * zlo - dhi * zhi) / (dlo - dhi)
+            if plo + dlo * (s - zlo) < 0.0:
+                return 1, t
+            share = (s - zlo) / (zhi - zlo)
+            if share == share:
+                t = lo + min(max(share, 0.1), 0.9) * (hi - lo)
+    return 2, t
+
+
+@inline
+def level_root(ops, par, n, which, hi, start, out):
+    """Root of z (which = 0) or of the next v (which = 1) in the outer left gap of n operations.
+
+    The gap within (-inf, hi) is an interval (-inf, e). Returns nan where the root is not in it.
+    """
+    lo = hi - (abs(hi) + start)
+    for _ in range(200):
+        code = probe(ops, par, n, lo, start, out)
+        value = out[0] - which * par[n, 0] * out[1]
+        if code == PASS and value < 0.0:
+            break
+        hi = lo
+        lo = lo - 2.0 * (abs(lo) + start)
+    t = lo
+    for _ in range(400):
+        code = probe(ops, par, n, t, start, out)
+        value = out[0] - which * par[n, 0] * out[1]
+        slope = out[2] - which * par[n, 0] * out[3]
+        if code != PASS or value > 0.0:
+            hi = t
+        else:
+            lo = t
+        if code == PASS and value == 0.0:
+            return t
+        nxt = 0.5 * (lo + hi)
+        if code == PASS:
+            newton = t - value / slope
+            if lo < newton < hi:
+                nxt = newton
+        if abs(nxt - t) <= EPS * abs(t) or hi - lo <= 2.0 * EPS * abs(hi):
+            t = nxt
+            break
+        t = nxt
+    code = probe(ops, par, n, t, start, out)
+    value = out[0] - which * par[n, 0] * out[1]
+    size = start + abs(out[0]) + abs(out[2] * t)
+    if code == PASS and abs(value) <= 1e-6 * size:
+        return t
+    return math.nan
+
+
+@inline
+def padding_root(ops, par, n, lo, hi, start, out):
+    """Where the Cauchy transform after padding (operation n) vanishes in the gap within (lo, hi)."""
+    c = par[n, 2]
+    for _ in range(200):
+        t = midpoint(lo, hi)
+        code = probe(ops, par, n, t, start, out)
+        if code == PASS:
+            if (1.0 - c) / out[0] + c / out[1] > 0.0:
+                lo = t
+            else:
+                hi = t
+        elif out[7] > 0.0:
+            lo = t
+        else:
+            hi = t
+        if hi - lo <= 2.0 * EPS * max(abs(lo), abs(hi)):
+            break
+    t = midpoint(lo, hi)
+    code = probe(ops, par, n, t, start, out)
+    if code == PASS:
+        g = (1.0 - c) / out[0] + c / out[1]
+        if abs(g) <= 1e-6 * (abs((1.0 - c) / out[0]) + abs(c / out[1])):
+            return t
+    return math.nan
+
+
+@inline
+def insert_sorted(points, count, t):
+    """Insert t into the ascending list points[:count]; returns the new count."""
+    i = count
+    while i > 0 and points[i - 1] > t:
+        points[i] = points[i - 1]
+        i -= 1
+    points[i] = t
+    return count + 1
+
+
+@kernel
+def find_cuts(ops, par, start, cut_atoms):
+    """Points that separate gaps: poles of the maps H inside gaps of earlier levels.
+
+    Returns the ascending cuts, each cell between two of which holds at most one gap.
+    """
+    n = len(ops)
+    out = np.empty(11)
+    points = np.empty(16)
+    count = 0
+    last = last_map(ops, par, n)
+    if cut_atoms:
+        points[0] = 0.0
+        count = 1
+    for j in range(last + 1):
+        if count + 8 > len(points) // 2:
+            larger = np.empty(2 * len(points) + 16)
+            larger[:count] = points[:count]
+            points = larger
+        op = ops[j]
+        hi = points[0] if count > 0 else 0.0
+        if op == CORNER:
+            continue
+        if op == GATE or op == PADDING:
+            root = level_root(ops, par, j, 0.0, hi, start, out)
+            if root == root and j < last:
+                count = insert_sorted(points, count, root)
+                hi = points[0]
+        if cut_atoms and op != PADDING:
+            root = level_root(ops, par, j, 1.0, hi, start, out)
+            if root == root:
+                count = insert_sorted(points, count, root)
+        if op == PADDING and j < last:
+            fresh = np.empty(count + 1)
+            found = 0
+            for i in range(count):
+                right = points[i + 1] if i + 1 < count else math.inf
+                if right == math.inf:
+                    right = points[i] + 1.0
+                    for _ in range(60):
+                        code = probe(ops, par, j, right, start, out)
+                        if code == PASS and out[1] > 0.0:
+                            break
+                        right = points[i] + 4.0 * (right - points[i])
+                root = padding_root(ops, par, j, points[i], right, start, out)
+                if root == root:
+                    fresh[found] = root
+                    found += 1
+            for i in range(found):
+                if count + 2 > len(points):
+                    larger = np.empty(2 * len(points))
+                    larger[:count] = points[:count]
+                    points = larger
+                count = insert_sorted(points, count, fresh[i])
+    return points[:count].copy()
+
+
+@kernel
+def find_gaps(ops, par, start, cuts):
+    """All gaps of the final law as intervals of t, ascending.
+
+    Returns (status, gaps (k, 2), closed): gaps[0, 0] = -inf and gaps[-1, 1] = +inf are the outer
+    ones; `closed` lists places where a gap is closed to rounding. Status 0 is success,
+    1: the outer gap was not found.
+    """
+    n = len(ops)
+    out = np.empty(11)
+    last = -1
+    for j in range(n):
+        if ops[j] != PADDING:
+            last += (1 if par[j, 0] > 0.0 else 0) + (1 if ops[j] == WISHART else 0)
+    m = len(cuts)
+    gaps = np.empty((2 * m + 4, 2))
+    closed = np.empty(m + 2)
+    ngaps, nclosed = 0, 0
+    low = cuts[0] if m > 0 else 0.0
+    high = cuts[m - 1] if m > 0 else 0.0
+    far_low, far_high = low - start, high + start
+    ok = False
+    for _ in range(200):
+        if probe(ops, par, n, far_low, start, out) == PASS:
+            ok = True
+            break
+        far_low = low + 2.0 * (far_low - low)
+    for _ in range(200):
+        if probe(ops, par, n, far_high, start, out) == PASS:
+            break
+        far_high = high + 2.0 * (far_high - high)
+    if not ok or probe(ops, par, n, far_high, start, out) != PASS:
+        return 1, gaps[:0].copy(), closed[:0].copy()
+    left = -math.inf
+    open_gap = True
+    for i in range(m + 1):
+        a = cuts[i - 1] if i > 0 else far_low
+        b = cuts[i] if i < m else far_high
+        b_in = probe(ops, par, n, b, start, out) == PASS
+        if open_gap and b_in:
+            continue
+        if open_gap:
+            gaps[ngaps, 0] = left
+            gaps[ngaps, 1] = find_edge(ops, par, n, a, b, start, last, out)
+            ngaps += 1
+            open_gap = False
+        elif b_in:
+            left = find_edge(ops, par, n, b, a, start, last, out)
+            open_gap = True
+        else:
+            code, t = search(ops, par, n, a, b, start, out)
+            if code == 0:
+                gaps[ngaps, 0] = find_edge(ops, par, n, t, a, start, last, out)
+                gaps[ngaps, 1] = find_edge(ops, par, n, t, b, start, last, out)
+                ngaps += 1
+            elif code == 2:
+                closed[nclosed] = t
+                nclosed += 1
+    gaps[ngaps, 0] = left
+    gaps[ngaps, 1] = math.inf
+    ngaps += 1
+    return 0, gaps[:ngaps].copy(), closed[:nclosed].copy()
+
+
+@inline
+def reference(ops, par, n, t, start, ref):
+    """State at an edge before every operation, ref (n + 1, 4): z, F, v, and v/z or z/F."""
+    z, f = start + t, t
+    for j in range(n):
+        b, g, c, q = par[j, 0], par[j, 1], par[j, 2], par[j, 3]
+        op = ops[j]
+        v = z - b * f
+        ref[j, 0], ref[j, 1], ref[j, 2], ref[j, 3] = z, f, v, 0.0
+        if op == PADDING:
+            f = g * z * f / ((1.0 - c) * f + c * z)
+            z = g * z + q
+        elif op == WISHART:
+            ref[j, 3] = z / f
+            f, z = g * c * v, g * v * (c - 1.0 + z / f) + q
+        elif op == CORNER:
+            f, z = g * c * f, g * v + q
+        else:
+            ref[j, 3] = v / z
+            f, z = g * f * (v / z), g * v + q
+    ref[n, 0], ref[n, 1], ref[n, 2], ref[n, 3] = z, f, z, 0.0
+
+
+@inline
+def sweep(ops, par, n, last, ref, s, low):
+    """Carry LANES points from an edge through the chain, in differences from the edge.
+
+    s holds eight rows of LANES: Z, D and their t-derivatives, real and imaginary parts; low
+    receives per lane the smallest Im H before the last map, which is operation `last`.
+    """
+    w_ = LANES
+    for c in range(LANES):
+        low[c] = 1.0
+    for j in range(n):
+        b, g, k = par[j, 0], par[j, 1], par[j, 2]
+        za, fa, va, aux = ref[j, 0], ref[j, 1], ref[j, 2], ref[j, 3]
+        op = ops[j]
+        if j <= last:
+            for c in range(LANES):
+                low[c] = min(low[c], s[w_ + c])
+        if op == GATE:
+            for c in range(LANES):
+                zr, zi, dr, di = s[c], s[w_ + c], s[2 * w_ + c], s[3 * w_ + c]
+                z1r, z1i, d1r, d1i = s[4 * w_ + c], s[5 * w_ + c], s[6 * w_ + c], s[7 * w_ + c]
+                vr, vi = zr - b * dr, zi - b * di
+                v1r, v1i = z1r - b * d1r, z1i - b * d1i
+                tr = za + zr
+                inv = 1.0 / (tr * tr + zi * zi)
+                rr, ri = tr * inv, -zi * inv
+                ar, ai = vr - aux * zr, vi - aux * zi
+                dwr, dwi = ar * rr - ai * ri, ar * ri + ai * rr
+                wr = aux + dwr
+                br, bi = v1r - wr * z1r + dwi * z1i, v1i - wr * z1i - dwi * z1r
+                w1r, w1i = br * rr - bi * ri, br * ri + bi * rr
+                fr = fa + dr
+                s[c], s[w_ + c] = g * vr, g * vi
+                s[2 * w_ + c] = g * (dr * wr - di * dwi + fa * dwr)
+                s[3 * w_ + c] = g * (dr * dwi + di * wr + fa * dwi)
+                s[4 * w_ + c], s[5 * w_ + c] = g * v1r, g * v1i
+                s[6 * w_ + c] = g * (d1r * wr - d1i * dwi + fr * w1r - di * w1i)
+                s[7 * w_ + c] = g * (d1r * dwi + d1i * wr + fr * w1i + di * w1r)
+        elif op == WISHART:
+            for c in range(LANES):
+                z, d = complex(s[c], s[w_ + c]), complex(s[2 * w_ + c], s[3 * w_ + c])
+                z1 = complex(s[4 * w_ + c], s[5 * w_ + c])
+                d1 = complex(s[6 * w_ + c], s[7 * w_ + c])
+                v, v1 = z - b * d, z1 - b * d1
+                if v.imag < low[c]:
+                    low[c] = v.imag
+                fr, fi = fa + d.real, d.imag
+                inv = 1.0 / (fr * fr + fi * fi)
+                recip = complex(fr * inv, -fi * inv)
+                diff = (z - aux * d) * recip
+                r = aux + diff
+                u = k - 1.0 + r
+                h = v * u + va * diff
+                h1 = v1 * u + (va + v) * ((z1 - r * d1) * recip)
+                s[c], s[w_ + c] = g * h.real, g * h.imag
+                s[2 * w_ + c], s[3 * w_ + c] = g * k * v.real, g * k * v.imag
+                s[4 * w_ + c], s[5 * w_ + c] = g * h1.real, g * h1.imag
+                s[6 * w_ + c], s[7 * w_ + c] = g * k * v1.real, g * k * v1.imag
+        elif op == CORNER:
+            for c in range(LANES):
+                s[c] = g * (s[c] - b * s[2 * w_ + c])
+                s[w_ + c] = g * (s[w_ + c] - b * s[3 * w_ + c])
+                s[4 * w_ + c] = g * (s[4 * w_ + c] - b * s[6 * w_ + c])
+                s[5 * w_ + c] = g * (s[5 * w_ + c] - b * s[7 * w_ + c])
+                s[2 * w_ + c] *= g * k
+                s[3 * w_ + c] *= g * k
+                s[6 * w_ + c] *= g * k
+                s[7 * w_ + c] *= g * k
+        else:
+            dena = (1.0 - k) * fa + k * za
+            for c in range(LANES):
+                z, d = complex(s[c], s[w_ + c]), complex(s[2 * w_ + c], s[3 * w_ + c])
+                z1 = complex(s[4 * w_ + c], s[5 * w_ + c])
+                d1 = complex(s[6 * w_ + c], s[7 * w_ + c])
+                f, zz = fa + d, za + z
+                den = (1.0 - k) * f + k * zz
+                recip = den.conjugate() * (1.0 / (den.real * den.real + den.imag * den.imag))
+                dy = ((1.0 - k) * f * fa * z + k * zz * za * d) * recip * (1.0 / dena)
+                y1 = ((1.0 - k) * f * f * z1 + k * zz * zz * d1) * recip * recip
+                s[c], s[w_ + c] = g * z.real, g * z.imag
+                s[2 * w_ + c], s[3 * w_ + c] = g * dy.real, g * dy.imag
+                s[4 * w_ + c], s[5 * w_ + c] = g * z1.real, g * z1.imag
+                s[6 * w_ + c], s[7 * w_ + c] = g * y1.real, g * y1.imag
+
+
+@inline
+def solve(ops, par, n, ref, targets, tr, ti, fr, fi, first, count):
+    """Newton for z_L(t) = x in differences from an edge, LANES points at a time.
+
+    targets: x - x_edge; (tr, ti): t - t_edge, start values in, solutions out; (fr, fi): F out.
+    Returns the number of points that did not converge on the physical sheet.
+    """
+    last = last_map(ops, par, n)
+    s = np.empty(8 * LANES)
+    low = np.empty(LANES)
+    pr, pi = np.empty(LANES), np.empty(LANES)
+    x = np.empty(LANES)
+    done = np.empty(LANES, dtype=np.bool_)
+    failed = 0
+    fa = ref[n, 1]
+    for base in range(first, first + count, LANES):
+        width = min(LANES, first + count - base)
+        for c in range(LANES):
+            i = base + min(c, width - 1)
+            pr[c], pi[c], x[c] = tr[i], ti[i], targets[i]
+            done[c] = c >= width
+        steps_r, steps_i = np.zeros(LANES), np.zeros(LANES)
+        for _ in range(60):
+            for c in range(LANES):
+                s[c], s[LANES + c] = pr[c], pi[c]
+                s[2 * LANES + c], s[3 * LANES + c] = pr[c], pi[c]
+                s[4 * LANES + c], s[5 * LANES + c] = 1.0, 0.0
+                s[6 * LANES + c], s[7 * LANES + c] = 1.0, 0.0
+            sweep(ops, par, n, last, ref, s, low)
+            left = 0
+            for c in range(width):
+                if done[c]:
+                    continue
+                left += 1
+                if not low[c] > 0.0:
+                    steps_r[c] *= 0.5
+                    steps_i[c] *= 0.5
+                    if steps_r[c] == 0.0 and steps_i[c] == 0.0:
+                        pi[c] *= 2.0
+                    pr[c] -= steps_r[c]
+                    pi[c] -= steps_i[c]
+                    continue
+                er, ei = s[c] - x[c], s[LANES + c]
+                ar, ai = s[4 * LANES + c], s[5 * LANES + c]
+                inv = 1.0 / (ar * ar + ai * ai)
+                sr, si = -(er * ar + ei * ai) * inv, -(ei * ar - er * ai) * inv
+                size = math.sqrt(sr * sr + si * si)
+                if size <= 1e-7 * pi[c]:
+                    i = base + c
+                    tr[i], ti[i] = pr[c] + sr, pi[c] + si
+                    d1r, d1i = s[6 * LANES + c], s[7 * LANES + c]
+                    fr[i] = fa + s[2 * LANES + c] + d1r * sr - d1i * si
+                    fi[i] = s[3 * LANES + c] + d1r * si + d1i * sr
+                    done[c] = True
+                    left -= 1
+                    continue
+                if size > 0.5 * pi[c]:
+                    sr *= 0.5 * pi[c] / size
+                    si *= 0.5 * pi[c] / size
+                steps_r[c], steps_i[c] = sr, si
+                pr[c] += sr
+                pi[c] += si
+            if left == 0:
+                break
+        for c in range(width):
+            if not done[c]:
+                failed += 1
+                fr[base + c], fi[base + c] = math.nan, math.nan
+    return failed
+
+
+@inline
+def mass_above(ops, par, n, ref, zr, zi):
+    """Mass of the law right of x = z(t), t = t_edge + zr + i zi, in closed form."""
+    z, d = complex(zr, zi), complex(zr, zi)
+    total = math.atan2(zi, ref[0, 1] + zr)
+    for j in range(n):
+        b, g, k = par[j, 0], par[j, 1], par[j, 2]
+        za, fa, va, aux = ref[j, 0], ref[j, 1], ref[j, 2], ref[j, 3]
+        op = ops[j]
+        f, zz, v = fa + d, za + z, z - b * d
+        if op == PADDING:
+            total = k * total + (1.0 - k) * math.atan2(zz.imag, zz.real)
+            den = (1.0 - k) * f + k * zz
+            d = ((1.0 - k) * f * fa * z + k * zz * za * d) / (den * ((1.0 - k) * fa + k * za))
+            d, z = g * d, g * z
+            continue
+        if op == CORNER:
+            total = (total - b * math.atan2(f.imag, f.real)) / k
+            z, d = g * v, g * k * d
+            continue
+        if b > 0.0:
+            total += b * (math.atan2(v.imag, va + v.real) - math.atan2(f.imag, f.real))
+        if op == WISHART:
+            diff = (z - aux * d) / f
+            argument = math.atan2(v.imag, va + v.real)
+            total = (1.0 - 1.0 / k) * argument + (total + diff.imag) / k
+            z, d = g * (v * (k - 1.0 + aux + diff) + va * diff), g * k * v
+        else:
+            diff = (v - aux * z) / zz
+            d = g * (d * (aux + diff) + fa * diff)
+            z = g * v
+    return total / math.pi
+
+
+@kernel
+def describe_edges(ops, par, start, edges):
+    """At each edge t: x, z''(t), F, F', and the mass right of the adjacent gap; shape (k, 5)."""
+    n = len(ops)
+    out = np.empty(11)
+    ref = np.empty((n + 1, 4))
+    result = np.empty((len(edges), 5))
+    for i in range(len(edges)):
+        t = edges[i]
+        code = probe(ops, par, n, t, start, out)
+        if code != PASS:
+            # the edge is a zero of the last H' to rounding: step into the tolerance
+            for shift in (1.0, -1.0):
+                code = probe(ops, par, n, t * (1.0 + shift * 4.0 * EPS), start, out)
+                if code == PASS:
+                    break
+        reference(ops, par, n, t, start, ref)
+        result[i, 0], result[i, 1] = ref[n, 0], out[4]
+        result[i, 2], result[i, 3] = ref[n, 1], out[3]
+        result[i, 4] = mass_above(ops, par, n, ref, 0.0, 0.0)
+        if code != PASS:
+            result[i, 1] = math.nan
+    return result
+
+
+@inline
+def chebyshev_tail(values_r, values_i, transform, row):
+    """Size of the Chebyshev coefficient `row` of the values at the Lobatto nodes."""
+    a, b = 0.0, 0.0
+    for j in range(NODES):
+        a += transform[row, j] * values_r[j]
+        b += transform[row, j] * values_i[j]
+    return math.hypot(a, b)
+
+
+@inline
+def interpolate(node_t, weights, values_r, values_i, u):
+    """Barycentric interpolation at u in [-1, 1] on the Lobatto nodes."""
+    numerator_r, numerator_i, denominator = 0.0, 0.0, 0.0
+    for j in range(NODES):
+        gap = u - node_t[j]
+        if gap == 0.0:
+            return values_r[j], values_i[j]
+        share = weights[j] / gap
+        numerator_r += share * values_r[j]
+        numerator_i += share * values_i[j]
+        denominator += share
+    return numerator_r / denominator, numerator_i / denominator
+
+
+@kernel
+def solve_bands(ops, par, start, edges, info, widths, grid, tolerance, limit):
+    """Panels of t(θ) and of the density in θ on every band.
+
+    edges (k, 2) in t; info (k, 2, 5) from `describe_edges`; widths (k,); grid: rows node_t,
+    barycentric weights, then the Chebyshev transform (NODES, NODES). A band is split while its
+    panels are not resolved to `tolerance`, at most `limit` panels each.
+    Returns (panels (p, 3): band, θ0, θ1; tau (p, 2, NODES); density (p, NODES); failures).
+    """
+    n = len(ops)
+    node_t, bary, transform = grid[0], grid[1], grid[2:]
+    nb = len(widths)
+    room = 2 * nb + 16
+    panels = np.empty((room, 3))
+    taus = np.empty((room, 2, NODES))
+    dens = np.empty((room, NODES))
+    total, failures = 0, 0
+    ref_a, ref_b = np.empty((n + 1, 4)), np.empty((n + 1, 4))
+    stack = np.empty((limit + 64, 2))
+    stack_t = np.empty((limit + 64, 2, NODES))
+    theta, x = np.empty(NODES), np.empty(NODES)
+    tr, ti = np.empty(NODES), np.empty(NODES)
+    fr, fi = np.empty(NODES), np.empty(NODES)
+    density = np.empty(NODES)
+    for band in range(nb):
+        ta, tb, width = edges[band, 0], edges[band, 1], widths[band]
+        reference(ops, par, n, ta, start, ref_a)
+        reference(ops, par, n, tb, start, ref_b)
+        sa = math.sqrt(0.5 * width / abs(info[band, 0, 1]))
+        sb = math.sqrt(0.5 * width / abs(info[band, 1, 1]))
+        size = tb - ta
+        height = 0.0
+        depth = 1
+        stack[0, 0], stack[0, 1] = 0.0, math.pi
+        for j in range(NODES):
+            angle = 0.5 * math.pi * (1.0 + node_t[j])
+            stack_t[0, 0, j] = size * math.sin(0.5 * angle) ** 2
+            stack_t[0, 1, j] = 0.5 * (sa + sb) * math.sin(angle) + 0.25 * (sa - sb) * math.sin(
+                2.0 * angle
+            )
+        used = 0
+        while depth > 0:
+            depth -= 1
+            t0, t1 = stack[depth, 0], stack[depth, 1]
+            half = 0.5 * (t1 - t0)
+            split = 0
+            for j in range(NODES):
+                angle = 0.5 * (t0 + t1) + half * node_t[j]
+                theta[j] = angle
+                tr[j], ti[j] = stack_t[depth, 0, j], stack_t[depth, 1, j]
+                floor = 1e-3 * min(sa * angle, sb * (math.pi - angle))
+                if not ti[j] > floor:
+                    ti[j] = floor
+                if angle <= 0.5 * math.pi:
+                    x[j] = width * math.sin(0.5 * angle) ** 2
+                    split = j + 1
+                else:
+                    x[j] = -width * math.sin(0.5 * (math.pi - angle)) ** 2
+                    tr[j] -= size
+            lo, hi = 0, NODES
+            if t0 == 0.0:
+                lo = 1
+                tr[0], ti[0] = 0.0, 0.0
+                density[0] = 0.0
+                if info[band, 0, 2] == 0.0:
+                    density[0] = 0.5 * width / (math.pi * info[band, 0, 3] * sa)
+            if t1 == math.pi:
+                hi = NODES - 1
+                tr[hi], ti[hi] = 0.0, 0.0
+                density[hi] = 0.0
+                if info[band, 1, 2] == 0.0:
+                    density[hi] = 0.5 * width / (math.pi * info[band, 1, 3] * sb)
+            bad = 0
+            if split > lo:
+                bad += solve(ops, par, n, ref_a, x, tr, ti, fr, fi, lo, split - lo)
+            if hi > max(split, lo):
+                first = max(split, lo)
+                bad += solve(ops, par, n, ref_b, x, tr, ti, fr, fi, first, hi - first)
+            for j in range(NODES):
+                if j >= split:
+                    tr[j] += size
+                if lo <= j < hi and bad == 0:
+                    weight = 0.5 * width * math.sin(theta[j]) / math.pi
+                    density[j] = weight * fi[j] / (fr[j] * fr[j] + fi[j] * fi[j])
+                if ti[j] > height:
+                    height = ti[j]
+            used += 1
+            resolved = False
+            if bad == 0:
+                tail = chebyshev_tail(tr, ti, transform, NODES - 1)
+                tail += chebyshev_tail(tr, ti, transform, NODES - 2)
+                zero = np.zeros(NODES)
+                mass_tail = chebyshev_tail(density, zero, transform, NODES - 1)
+                mass_tail += chebyshev_tail(density, zero, transform, NODES - 2)
+                resolved = tail <= 1e-7 * height and mass_tail * half <= tolerance
+            tiny = half < 1e-9
+            if not resolved and not tiny and used < limit:
+                mid = 0.5 * (t0 + t1)
+                for side in range(2):
+                    a = mid if side == 0 else t0
+                    b = t1 if side == 0 else mid
+                    row = depth + side
+                    stack[row, 0], stack[row, 1] = a, b
+                    for j in range(NODES):
+                        angle = 0.5 * (a + b) + 0.5 * (b - a) * node_t[j]
+                        if bad == 0:
+                            u = (angle - 0.5 * (t0 + t1)) / half
+                            vr, vi = interpolate(node_t, bary, tr, ti, u)
+                        else:
+                            vr = size * math.sin(0.5 * angle) ** 2
+                            vi = 0.5 * (sa + sb) * math.sin(angle)
+                        stack_t[row, 0, j], stack_t[row, 1, j] = vr, vi
+                depth += 2
+                continue
+            if bad > 0:
+                failures += bad
+            if total == room:
+                room *= 2
+                wider = np.empty((room, 3))
+                wider[:total] = panels[:total]
+                panels = wider
+                wider_t = np.empty((room, 2, NODES))
+                wider_t[:total] = taus[:total]
+                taus = wider_t
+                wider_d = np.empty((room, NODES))
+                wider_d[:total] = dens[:total]
+                dens = wider_d
+            panels[total, 0], panels[total, 1], panels[total, 2] = band, t0, t1
+            taus[total, 0], taus[total, 1] = tr, ti
+            dens[total] = density
+            total += 1
+    return panels[:total].copy(), taus[:total].copy(), dens[:total].copy(), failures
+
+
+@kernel
+def evaluate(ops, par, start, edges, x_edges, widths, panels, taus, grid, bands, x, want_mass):
+    """Density (want_mass = 0) or mass above (1) at ascending x, x[i] inside band bands[i].
+
+    Returns (values, number of points that failed).
+    """
+    n = len(ops)
+    node_t, bary = grid[0], grid[1]
+    count = len(x)
+    values = np.empty(count)
+    targets, tr, ti = np.empty(count), np.empty(count), np.empty(count)
+    fr, fi = np.empty(count), np.empty(count)
+    sides = np.empty(count, dtype=np.int64)
+    p = 0
+    for i in range(count):
+        band = bands[i]
+        left, right = x[i] - x_edges[band, 0], x_edges[band, 1] - x[i]
+        size = edges[band, 1] - edges[band, 0]
+        theta = 2.0 * math.atan2(math.sqrt(left), math.sqrt(right))
+        while panels[p, 0] < band or (theta > panels[p, 2] and panels[p, 2] < math.pi):
+            p += 1
+        u = (2.0 * theta - panels[p, 1] - panels[p, 2]) / (panels[p, 2] - panels[p, 1])
+        tr[i], ti[i] = interpolate(node_t, bary, taus[p, 0], taus[p, 1], min(max(u, -1.0), 1.0))
+        sides[i] = 2 * band
+        targets[i] = left
+        if left > right:
+            sides[i] += 1
+            targets[i] = -right
+            tr[i] -= size
+        tiny = 1e-3 * abs(size) * min(theta, math.pi - theta) ** 2
+        if not ti[i] > 0.0:
+            ti[i] = max(tiny, 1e-300)
+    ref = np.empty((n + 1, 4))
+    failed = 0
+    first = 0
+    while first < count:
+        stop = first + 1
+        while stop < count and sides[stop] == sides[first]:
+            stop += 1
+        band, side = sides[first] // 2, sides[first] % 2
+        reference(ops, par, n, edges[band, side], start, ref)
+        failed += solve(ops, par, n, ref, targets, tr, ti, fr, fi, first, stop - first)
+        for i in range(first, stop):
+            if want_mass:
+                values[i] = mass_above(ops, par, n, ref, tr[i], ti[i])
+            else:
+                values[i] = fi[i] / (math.pi * (fr[i] * fr[i] + fi[i] * fi[i]))
+        first = stop
+    return values, failed
+
+
+@kernel
+def real_differences(ops, par, start, edges):
+    """Width in x of every band, from its left edge by differences: edges (k, 2) in t."""
+    n = len(ops)
+    ref = np.empty((n + 1, 4))
+    s, low = np.empty(8 * LANES), np.empty(LANES)
+    widths = np.empty(len(edges))
+    for i in range(len(edges)):
+        reference(ops, par, n, edges[i, 0], start, ref)
+        s[:] = 0.0
+        s[: LANES] = edges[i, 1] - edges[i, 0]
+        s[2 * LANES : 3 * LANES] = edges[i, 1] - edges[i, 0]
+        sweep(ops, par, n, n, ref, s, low)
+        widths[i] = s[0]
+    return widths
+
+
+@kernel
+def curve(ops, par, start, t):
+    """The curve at complex t: arrays z, F, dz/dt and the smallest Im H, each of the shape of t."""
+    n = len(ops)
+    z_out, f_out = np.empty(len(t), dtype=np.complex128), np.empty(len(t), dtype=np.complex128)
+    slope, low = np.empty(len(t), dtype=np.complex128), np.empty(len(t))
+    for i in range(len(t)):
+        z, f = start + t[i], t[i]
+        z1, f1 = complex(1.0, 0.0), complex(1.0, 0.0)
+        smallest = t[i].imag
+        for j in range(n):
+            b, g, c, q = par[j, 0], par[j, 1], par[j, 2], par[j, 3]
+            op = ops[j]
+            v, v1 = z - b * f, z1 - b * f1
+            if op != PADDING:
+                smallest = min(smallest, v.imag)
+            if op == PADDING:
+                den = (1.0 - c) * f + c * z
+                f1 = g * ((1.0 - c) * f * f * z1 + c * z * z * f1) / (den * den)
+                f = g * z * f / den
+                z, z1 = g * z + q, g * z1
+            elif op == WISHART:
+                r = z / f
+                r1 = (z1 - r * f1) / f
+                u = c - 1.0 + r
+                z, z1 = g * v * u + q, g * (v1 * u + v * r1)
+                f, f1 = g * c * v, g * c * v1
+                smallest = min(smallest, z.imag)
+            elif op == CORNER:
+                f, f1 = g * c * f, g * c * f1
+                z, z1 = g * v + q, g * v1
+            else:
+                w = v / z
+                w1 = (v1 - w * z1) / z
+                f, f1 = g * f * w, g * (f1 * w + f * w1)
+                z, z1 = g * v + q, g * v1
+        z_out[i], f_out[i], slope[i], low[i] = z, f, z1, smallest
+    return z_out, f_out, slope, low

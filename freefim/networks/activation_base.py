@@ -5,52 +5,17 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from freefim.errors import SpecError
+from freefim.networks.checks import Number
 
-__all__ = ["Activation", "Array", "Number", "TwoPointGate", "finite_number"]
+__all__ = ["Activation", "Array", "TwoPointGate"]
 
 Array = NDArray[np.float64]
-Number = int | float | Fraction
-
-
-def finite_number(name: str, value: object) -> Number:
-    """Return `value` as a plain number (integers and fractions stay exact), or refuse it.
-
-    Parameters
-    ----------
-    name : str
-        Name of the argument, for the message.
-    value : object
-        What the caller gave.
-
-    Returns
-    -------
-    int, float or Fraction
-        The same number as a builtin type.
-
-    Raises
-    ------
-    SpecError
-        If `value` is not a finite real number (a bool is none).
-
-    Examples
-    --------
-    >>> finite_number("slope", np.float64(0.5))
-    0.5
-    """
-    if isinstance(value, int | np.integer) and not isinstance(value, bool):
-        return int(value)
-    if isinstance(value, Fraction):
-        return value
-    if isinstance(value, float | np.floating) and math.isfinite(value):
-        return float(value)
-    raise SpecError(f"{name} must be a finite real number, got {value!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +24,8 @@ class TwoPointGate:
 
     Parameters
     ----------
-    low, high : float
-        The two places, ``low <= high``.
+    low, high : number
+        The two places, ``low <= high``; exact where the activation's parameters are.
     mass, complement : float
         The mass at `high` and the mass at `low`, each computed without cancellation.
 
@@ -71,8 +36,8 @@ class TwoPointGate:
     1.0
     """
 
-    low: float
-    high: float
+    low: Number
+    high: Number
     mass: float
     complement: float
 

@@ -6,10 +6,10 @@ from dataclasses import MISSING, fields
 
 from freefim.errors import SpecError
 from freefim.networks.activation_base import Activation, TwoPointGate
+from freefim.networks.checks import nearest
 from freefim.networks.custom import CustomActivation
 from freefim.networks.piecewise import Abs, HardTanh, LeakyReLU, Linear, ReLU, ShiftedReLU
 from freefim.networks.smooth import ELU, GELU, Erf, SiLU, Sine, Softplus, Tanh
-from freefim.networks.wording import nearest
 
 __all__ = [
     "ACTIVATIONS",

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from freefim.errors import SpecError
-from freefim.networks.activation_base import Activation, Array, finite_number
+from freefim.networks.activation_base import Activation, Array
+from freefim.networks.checks import finite_number
 from freefim.networks.gaussian import panel_mean
 
 __all__ = ["CustomActivation"]
@@ -91,7 +92,7 @@ class CustomActivation(Activation):
 
     function: Callable[[Any], Array] = field()  # type: ignore[assignment]
     derivative: Callable[[Any], Array] = field()  # type: ignore[assignment]
-    kinks: tuple[float, ...] = ()  # type: ignore[assignment]
+    kinks: tuple[float, ...] = ()
     name: ClassVar[str] = "custom"
 
     def __post_init__(self) -> None:

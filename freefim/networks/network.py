@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
-from os import PathLike
 from typing import Any, TypeVar
 
-import numpy as np
-
 from freefim.errors import SpecError
-from freefim.networks.activation_base import Activation, Number, finite_number
-from freefim.networks.activations import activation
+from freefim.networks.activations import Activation, activation
+from freefim.networks.checks import Number, count, each, nearest, nonnegative, one_of, positive
 from freefim.networks.order_parameters import OrderParameters, order_parameters
-from freefim.networks.wording import nearest
 
 __all__ = ["Network"]
 
@@ -79,27 +74,24 @@ class Network:
     final_activation: Activation | None = None
 
     def __post_init__(self) -> None:
-        depth = self.depth
-        if not isinstance(depth, int | np.integer) or isinstance(depth, bool) or depth < 1:
-            raise SpecError(f"depth must be an integer >= 1, got {depth!r}")
-        depth = int(depth)
+        depth = count("depth", self.depth)
         settle = object.__setattr__
         settle(self, "depth", depth)
-        settle(self, "activation", _each("activation", self.activation, depth - 1, _activation))
-        settle(self, "weights", _each("weights", self.weights, depth, _ensemble))
-        settle(self, "weight_std", _each("weight_std", self.weight_std, depth, _positive))
-        settle(self, "bias_std", _each("bias_std", self.bias_std, depth, _nonnegative))
-        moment = _positive("input_second_moment", self.input_second_moment)
+        settle(self, "activation", each("activation", self.activation, depth - 1, _activation))
+        settle(self, "weights", each("weights", self.weights, depth, _ensemble))
+        settle(self, "weight_std", each("weight_std", self.weight_std, depth, positive))
+        settle(self, "bias_std", each("bias_std", self.bias_std, depth, nonnegative))
+        moment = positive("input_second_moment", self.input_second_moment)
         settle(self, "input_second_moment", moment)
         if self.width_ratios is not None:
-            ratios = _each("width_ratios", self.width_ratios, depth + 1, _positive)
+            ratios = each("width_ratios", self.width_ratios, depth + 1, positive)
             if not isinstance(ratios, tuple):
                 raise SpecError(
                     f"width_ratios must be None or a sequence of {depth + 1} numbers "
                     f"for depth={depth}, got {self.width_ratios!r}"
                 )
             settle(self, "width_ratios", ratios)
-        _one_of("parametrization", self.parametrization, PARAMETRIZATIONS)
+        one_of("parametrization", self.parametrization, PARAMETRIZATIONS)
         if self.final_activation is not None:
             last = _activation("final_activation", self.final_activation)
             settle(self, "final_activation", last)
@@ -152,9 +144,8 @@ class Network:
         >>> Network(1, "relu", width_ratios=[0.5, 1]).widths(100)
         (50, 100)
         """
-        if not isinstance(width, int | np.integer) or isinstance(width, bool) or width < 1:
-            raise SpecError(f"width must be an integer >= 1, got {width!r}")
-        widths = tuple(round(ratio * int(width)) for ratio in self.ratios)
+        reference = count("width", width)
+        widths = tuple(round(ratio * reference) for ratio in self.ratios)
         if min(widths) < 1:
             layer = widths.index(min(widths))
             raise SpecError(
@@ -219,22 +210,6 @@ class Network:
         return order_parameters(self)
 
 
-def _each(
-    name: str, value: Any, length: int, check: Callable[[str, Any], T]
-) -> T | tuple[T, ...]:
-    """Check a scalar, or every entry of a sequence of the right length."""
-    if isinstance(value, np.ndarray) and value.ndim == 0:
-        value = value.item()
-    if not isinstance(value, Sequence | np.ndarray) or isinstance(value, str):
-        return check(name, value)
-    if len(value) != length:
-        raise SpecError(
-            f"{name} must be one value or a sequence of {length} entries, "
-            f"got {len(value)} entries: {value!r}"
-        )
-    return tuple(check(f"{name}[{i}]", entry) for i, entry in enumerate(value))
-
-
 def _spread(value: T | tuple[T, ...], length: int) -> tuple[T, ...]:
     return value if isinstance(value, tuple) else (value,) * length
 
@@ -246,26 +221,5 @@ def _activation(name: str, value: Any) -> Activation:
         raise SpecError(str(error).replace("activation", name, 1)) from None
 
 
-def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
-    if not isinstance(value, str) or value not in allowed:
-        options = " or ".join(repr(option) for option in allowed)
-        raise SpecError(f"{name} must be {options}, got {value!r}{nearest(value, allowed)}")
-    return str(value)
-
-
 def _ensemble(name: str, value: Any) -> str:
-    return _one_of(name, value, ENSEMBLES)
-
-
-def _positive(name: str, value: Any) -> Number:
-    number = finite_number(name, value)
-    if number <= 0:
-        raise SpecError(f"{name} must be > 0, got {value!r}")
-    return number
-
-
-def _nonnegative(name: str, value: Any) -> Number:
-    number = finite_number(name, value)
-    if number < 0:
-        raise SpecError(f"{name} must be >= 0, got {value!r}")
-    return number
+    return one_of(name, value, ENSEMBLES)

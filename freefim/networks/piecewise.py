@@ -10,13 +10,8 @@ from typing import ClassVar
 import numpy as np
 
 from freefim.errors import SpecError
-from freefim.networks.activation_base import (
-    Activation,
-    Array,
-    Number,
-    TwoPointGate,
-    finite_number,
-)
+from freefim.networks.activation_base import Activation, Array, TwoPointGate
+from freefim.networks.checks import Number, finite_number, positive
 
 __all__ = ["Abs", "HardTanh", "LeakyReLU", "Linear", "ReLU", "ShiftedReLU"]
 
@@ -41,6 +36,7 @@ class _Homogeneous(Activation):
 
     @property
     def kinks(self) -> tuple[float, ...]:
+        """The origin, unless the slopes are equal."""
         return () if self._left_slope() == 1 else (0.0,)
 
     def _function(self, h: Array) -> Array:
@@ -175,6 +171,7 @@ class ShiftedReLU(Activation):
 
     @property
     def kinks(self) -> tuple[float, ...]:
+        """The place where the constant part begins."""
         return (-self.shift,)
 
     def _function(self, h: Array) -> Array:
@@ -248,10 +245,8 @@ class HardTanh(Activation):
     name: ClassVar[str] = "hard_tanh"
 
     def __post_init__(self) -> None:
-        cutoff = float(finite_number("HardTanh cutoff", self.cutoff))
+        cutoff = float(positive("HardTanh cutoff", self.cutoff))
         slope = float(finite_number("HardTanh slope", self.slope))
-        if cutoff <= 0.0:
-            raise SpecError(f"HardTanh cutoff must be > 0, got {self.cutoff!r}")
         if slope == 0.0:
             raise SpecError("HardTanh slope must not be 0, got 0")
         object.__setattr__(self, "cutoff", cutoff)
@@ -259,6 +254,7 @@ class HardTanh(Activation):
 
     @property
     def kinks(self) -> tuple[float, ...]:
+        """The two cutoffs."""
         return (-self.cutoff, self.cutoff)
 
     def _function(self, h: Array) -> Array:

@@ -15,7 +15,8 @@ from typing import ClassVar
 import numpy as np
 
 from freefim.errors import SpecError
-from freefim.networks.activation_base import Activation, Array, finite_number
+from freefim.networks.activation_base import Activation, Array
+from freefim.networks.checks import finite_number
 from freefim.networks.gaussian import strip_mean
 
 __all__ = ["ELU", "GELU", "Erf", "SiLU", "Sine", "Softplus", "Tanh"]
@@ -202,7 +203,7 @@ class GELU(Activation):
         return 0.25 + (math.atan(q / root) + 2.0 * share / root + q / root**3) / (2.0 * math.pi)
 
     def _slope_fourth_moment(self, q: float) -> float:
-        # Entire, with Gaussian tails: the strip is what the step 0.4 asks for.
+        # Entire, with Gaussian tails: the strip stands for a step of 0.29.
         return _fourth_of_complementary(self, q, strip=2.6, reach=13.0)
 
 
@@ -260,7 +261,7 @@ class Softplus(Activation):
 
     Examples
     --------
-    >>> Softplus().second_moment(0.0) == math.log(2.0) ** 2
+    >>> Softplus().slope_second_moment(0.0) == Softplus().derivative(0.0) ** 2
     True
     """
 
@@ -306,6 +307,7 @@ class ELU(Activation):
 
     @property
     def kinks(self) -> tuple[float, ...]:
+        """The origin, where φ'' jumps."""
         return (0.0,)
 
     def _function(self, h: Array) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from typing import Any, TypeVar
@@ -204,6 +205,47 @@ class Network:
         (1.0, 1.0, 1.0, 1.0)
         """
         return self._order_parameters
+
+    @classmethod
+    def from_toml(cls, path: str | os.PathLike[str]) -> Network:
+        """Read a network file.
+
+        Parameters
+        ----------
+        path : path-like
+            A TOML file with the fields of `Network` under ``[network]``; an activation with
+            parameters is a table, as in ``activation = {name = "hard_tanh", cutoff = 3.0}``.
+
+        Returns
+        -------
+        Network
+            The network it describes.
+
+        Raises
+        ------
+        SpecError
+            If the file cannot be read or describes no network; the message names the file.
+        """
+        from freefim.networks.files import read_network
+
+        return read_network(path)
+
+    def to_toml(self, path: str | os.PathLike[str]) -> None:
+        """Write a network file that `from_toml` reads back exactly.
+
+        Parameters
+        ----------
+        path : path-like
+            The file to write, whole or not at all.
+
+        Raises
+        ------
+        SpecError
+            If an activation holds Python callables, or the file cannot be written.
+        """
+        from freefim.networks.files import write_network
+
+        write_network(self, path)
 
     @cached_property
     def _order_parameters(self) -> OrderParameters:

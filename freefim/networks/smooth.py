@@ -261,7 +261,7 @@ class Softplus(Activation):
 
     Examples
     --------
-    >>> Softplus().slope_second_moment(0.0) == Softplus().derivative(0.0) ** 2
+    >>> bool(Softplus().function(3.0) - Softplus().function(-3.0) == 3.0)
     True
     """
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from freefim.networks.order_parameters import OrderParameters
+
 if TYPE_CHECKING:
-    from freefim.networks import Network
+    from freefim.networks.network import Network
     from freefim.tables import Table
 
 __all__ = ["EmpiricalSpectrum", "Replica"]
@@ -24,7 +26,7 @@ def _read_only(array: Array) -> Array:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Replica:
-    """One sampled network: its eigenvalues and everything the conditional law needs.
+    r"""One sampled network: its eigenvalues and everything the conditional law needs.
 
     Attributes
     ----------
@@ -43,7 +45,7 @@ class Replica:
     shifts : ndarray, shape (L,)
         The multiple of the identity that each layer adds to the dual, biases included.
     gates : tuple of ndarray, shapes (M_l,)
-        Realised :math:`\\varphi'(h^l_i)^2`, ascending, of each hidden layer, then of the output
+        Realised :math:`\varphi'(h^l_i)^2`, ascending, of each hidden layer, then of the output
         if it has a final activation.
     """
 
@@ -61,6 +63,17 @@ class Replica:
         for name in ("eigenvalues", "second_moments", "preactivation_variances", "shifts"):
             object.__setattr__(self, name, _read_only(getattr(self, name)))
         object.__setattr__(self, "gates", tuple(map(_read_only, self.gates)))
+
+    @property
+    def order_parameters(self) -> OrderParameters:
+        """The realised order parameters, in the shape of ``network.order_parameters()``."""
+        following = self.network.weight_stds[1:]
+        slopes = [float(gate.mean()) for gate in self.gates[: len(following)]]
+        return OrderParameters(
+            tuple(self.second_moments.tolist()),
+            tuple(self.preactivation_variances.tolist()),
+            tuple(float(std) ** 2 * slope for std, slope in zip(following, slopes, strict=True)),
+        )
 
     def __repr__(self) -> str:
         return (
@@ -118,14 +131,9 @@ class EmpiricalSpectrum:
         return np.stack([replica.eigenvalues for replica in self.replicas])
 
     @property
-    def second_moments(self) -> Array:
-        """Realised second moments |x^l|²/M_l, shape (replicas, L+1)."""
-        return np.stack([replica.second_moments for replica in self.replicas])
-
-    @property
-    def preactivation_variances(self) -> Array:
-        """Realised |h^l|²/M_l, shape (replicas, L)."""
-        return np.stack([replica.preactivation_variances for replica in self.replicas])
+    def order_parameters(self) -> tuple[OrderParameters, ...]:
+        """The realised order parameters of each replica."""
+        return tuple(replica.order_parameters for replica in self)
 
     def moments(self, order: int) -> tuple[Array, Array]:
         """Estimate the moments 1..order of the spectral law.
@@ -156,7 +164,7 @@ class EmpiricalSpectrum:
 
     def table(self) -> "Table":
         """Return the eigenvalues as a table with columns replica, index, eigenvalue."""
-        from freefim.tables import Table  # noqa: PLC0415
+        from freefim.tables import Table
 
         count, size = self.eigenvalues.shape
         columns: dict[str, Any] = {

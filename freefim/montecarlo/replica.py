@@ -1,5 +1,6 @@
 """One replica: draw a network, push an input through it, carry the dual, take eigenvalues."""
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from freefim.montecarlo.streams import replica_stream
 from freefim.montecarlo.threads import ONE_BLAS_THREAD
 
 if TYPE_CHECKING:
-    from freefim.networks import Network
+    from freefim.networks.network import Network
 
 __all__ = ["Realisation", "dual_matrix", "realise"]
 
@@ -36,17 +37,18 @@ def realise(
     The task of an executor: it depends on its arguments alone, bit for bit.
     """
     # Imported before the limit, which only reaches the libraries that are already loaded.
-    import freefim.montecarlo.replica_kernels  # noqa: F401, PLC0415
+    import freefim.montecarlo.replica_kernels  # noqa: F401
 
     with ONE_BLAS_THREAD, np.errstate(over="ignore", invalid="ignore"):
         dual, realised = dual_matrix(network, width, replica_stream(seed, index), given)
-        if not np.isfinite(dual).all():
-            raise ConvergenceError(
-                f"replica {index} left the range of floating-point numbers: its signal or its "
-                f"dual is not finite after {network.depth} layers"
-            )
+        for name, values in (("signal", realised.second_moments), ("dual", dual)):
+            if not np.isfinite(values).all():
+                raise ConvergenceError(
+                    f"replica {index} left the range of floating-point numbers: its {name} is "
+                    f"not finite after {network.depth} layers"
+                )
         eigenvalues = np.linalg.eigvalsh(dual)
-    return realised._replace(eigenvalues=eigenvalues)
+    return realised._replace(eigenvalues=eigenvalues.astype(float, copy=False))
 
 
 def dual_matrix(
@@ -86,36 +88,37 @@ def dual_matrix(
     :math:`s_l = \sigma_w^2 |x^{l-1}|^2 / M_{l-1} + \sigma_b^2`. A final activation maps
     :math:`H_L` to :math:`D_L H_L D_L`.
     """
-    from freefim.montecarlo import replica_kernels as kernels  # noqa: PLC0415
+    from freefim.montecarlo import replica_kernels as kernels
 
     widths = network.widths(width)
-    x = _random_input(rng, widths[0], network.input_second_moment) if given is None else given
+    x = given
+    if x is None:
+        x = _random_input(rng, widths[0], float(network.input_second_moment))
     last = network.depth - 1
     second_moments, variances, shifts, gates = [_mean_square(x)], [], [], []
     derivative = np.ones(widths[0])
     dual: Any = None
-    for layer, (ensemble, weight_std, bias_std) in enumerate(
-        zip(network.ensembles, network.weight_stds, network.bias_stds, strict=True)
-    ):
+    for layer, ensemble in enumerate(network.ensembles):
+        weight_std, bias_std = float(network.weight_stds[layer]), float(network.bias_stds[layer])
         draw = kernels.haar_weights if ensemble == "orthogonal" else kernels.gaussian_weights
-        weights = draw(rng, widths[layer + 1], widths[layer], float(weight_std))
+        weights = draw(rng, widths[layer + 1], widths[layer], weight_std)
         preactivation = weights @ x
         if bias_std > 0:
             preactivation += bias_std * rng.standard_normal(widths[layer + 1])
         if network.parametrization == "ntk":
             shift = weight_std**2 * _mean_square(x) + bias_std**2
         else:
-            shift = (x @ x + (bias_std > 0)) / width
+            shift = float(x @ x + (bias_std > 0)) / width
         if layer == 0:
             dual = shift * np.eye(widths[1])
         else:
-            dual = kernels.backpropagate(weights, derivative, dual, float(shift))
+            dual = kernels.backpropagate(weights, derivative, dual, shift)
         activation = network.final_activation if layer == last else network.activations[layer]
         if activation is None:
             x = preactivation
         else:
-            x = np.ascontiguousarray(activation.function(preactivation), dtype=float)
-            derivative = np.ascontiguousarray(activation.derivative(preactivation), dtype=float)
+            x = np.array(activation.function(preactivation))
+            derivative = np.array(activation.derivative(preactivation))
             gates.append(np.sort(derivative**2))
             if layer == last:
                 dual = derivative[:, None] * dual * derivative
@@ -133,4 +136,4 @@ def _mean_square(x: Array) -> float:
 
 def _random_input(rng: Generator, size: int, second_moment: float) -> Array:
     direction = rng.standard_normal(size)
-    return direction * np.sqrt(second_moment / _mean_square(direction))
+    return direction * math.sqrt(second_moment / _mean_square(direction))

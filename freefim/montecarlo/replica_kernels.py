@@ -88,6 +88,8 @@ def backpropagate(weights: Array, derivative: Array, dual: Array, shift: float) 
         for i in range(start, stop):
             for j in range(i):
                 result[i, j] = panel[i - start, j]
-                result[j, i] = panel[i - start, j]
             result[i, i] = panel[i - start, i] + shift
+        for j in range(stop):
+            for i in range(max(start, j + 1), stop):
+                result[j, i] = panel[i - start, j]
     return result

@@ -15,7 +15,7 @@ from freefim.montecarlo.replica import realise
 from freefim.montecarlo.threads import ONE_BLAS_THREAD
 
 if TYPE_CHECKING:
-    from freefim.networks import Network
+    from freefim.networks.network import Network
 
 __all__ = ["sample_networks"]
 
@@ -81,20 +81,20 @@ def sample_networks(
     A deep linear network with orthogonal weights is isometric: every layer adds the identity.
 
     >>> import numpy as np
-    >>> from freefim.networks import Network
+    >>> from freefim.networks.network import Network
     >>> net = Network(depth=3, activation="linear", weights="orthogonal")
     >>> sample = sample_networks(net, width=8, replicas=2)
     >>> bool(np.allclose(sample.eigenvalues, 3.0))
     True
     """
-    _require_integer("width", width, 1)
+    inputs = network.widths(width)[0]
     _require_integer("replicas", replicas, 1)
     _require_integer("seed", seed, 0)
     if executor is not None and not callable(getattr(executor, "map", None)):
         raise SpecError(f"executor must be a concurrent.futures.Executor, got {executor!r}")
-    given = None if input is None else _input_vector(input, network.widths(width)[0])
+    given = None if input is None else _input_vector(input, inputs)
     # Loaded before the limit below, which only reaches the libraries that are already there.
-    import freefim.montecarlo.replica_kernels  # noqa: F401, PLC0415
+    import freefim.montecarlo.replica_kernels  # noqa: F401
 
     task = partial(realise, network, int(width), int(seed), given)
     run = map if executor is None else executor.map

@@ -119,7 +119,7 @@ class LeakyReLU(_Homogeneous):
     Parameters
     ----------
     negative_slope : int, float or Fraction
-        Any finite slope.
+        Any finite slope; with a fraction the moments at a fraction `q` are fractions.
 
     Raises
     ------

@@ -69,17 +69,10 @@ def backpropagate(weights: Array, derivative: Array, dual: Array, shift: float) 
     out of the products.
     """
     live = np.flatnonzero(derivative)
-    rows, size = weights.shape[0], live.size
-    forward = np.empty((rows, size))
-    for i in range(rows):
-        for j in range(size):
-            forward[i, j] = weights[i, live[j]] * derivative[live[j]]
-    inner = dual
-    if size < derivative.size:
-        inner = np.empty((size, size))
-        for i in range(size):
-            for j in range(size):
-                inner[i, j] = dual[live[i], live[j]]
+    forward, inner = weights * derivative, dual
+    if live.size < derivative.size:
+        forward, inner = forward[:, live], dual[live][:, live]
+    rows = forward.shape[0]
     product = forward @ inner
     result = np.empty((rows, rows))
     for start in range(0, rows, _PANEL):

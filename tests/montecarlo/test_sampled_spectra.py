@@ -47,7 +47,7 @@ def test_top_atom_of_orthogonal_hard_tanh_has_one_eigenvalue_for_each_unit_never
         assert 0 < dead < width
         top = 0.0
         for shift in replica.shifts:
-            top = shift + 1.1**2 * top if top else shift
+            top = shift + 1.1**2 * top
         at_top = np.abs(replica.eigenvalues - top) < 1e-11 * top
         assert at_top.sum() == width - dead
         assert replica.eigenvalues[-1] <= top * (1 + 1e-13)
@@ -63,7 +63,7 @@ def test_bottom_eigenvalue_is_the_last_shift_once_for_each_dead_unit_of_the_last
         ).sum() == dead
 
 
-def test_trace_follows_the_exact_recursion_of_a_linear_orthogonal_net():
+def test_linear_orthogonal_net_is_isometric_layer_by_layer():
     net = Network(4, "linear", weight_std=0.9)
     for replica in sample_networks(net, 30, 2):
         want = sum(0.9 ** (2 * l) for l in range(4)) * 0.9**0
@@ -94,17 +94,23 @@ def test_shifts_are_those_of_the_realised_second_moments(bias_std, parametrizati
         np.testing.assert_allclose(replica.shifts, want, rtol=1e-13)
 
 
-def test_realised_order_parameters_approach_the_mean_field_ones():
-    """Five standard errors of a mean over units, plus 1/M for the bias of the recursion."""
-    net = Network(4, "tanh", weights="gaussian", weight_std=1.5, bias_std=0.3)
-    width = 400
+def test_first_layer_has_the_mean_field_order_parameters_at_any_width():
+    """h^1 is exactly N(0, q_1 I) for Gaussian weights, so the estimates have no bias.
+
+    Standard errors over M·replicas units: q_1 √2 for q; at most 1/2 for φ² and φ'² in [0, 1].
+    """
+    net = Network(2, "tanh", weights="gaussian", weight_std=(1.5, 1.2), bias_std=0.3)
+    width, replicas = 100, 50
     limit = net.order_parameters()
-    sample = sample_networks(net, width, 6)
-    for field in ("second_moments", "preactivation_variances", "chi1"):
-        realised = np.array([getattr(p, field) for p in sample.order_parameters])
-        want = np.array(getattr(limit, field))
-        error = realised.std(axis=0, ddof=1) / np.sqrt(len(sample))
-        assert (np.abs(realised.mean(axis=0) - want) <= 5 * error + 10 / width * want).all()
+    realised = sample_networks(net, width, replicas).order_parameters
+    unit = 5 / np.sqrt(width * replicas)
+    variance = np.mean([parameters.preactivation_variances[0] for parameters in realised])
+    moment = np.mean([parameters.second_moments[1] for parameters in realised])
+    chi1 = np.mean([parameters.chi1[0] for parameters in realised])
+    first = limit.preactivation_variances[0]
+    assert abs(variance - first) < unit * first * np.sqrt(2)
+    assert abs(moment - limit.second_moments[1]) < unit / 2
+    assert abs(chi1 - limit.chi1[0]) < unit / 2 * 1.2**2
 
 
 def test_shapes_order_and_immutability():

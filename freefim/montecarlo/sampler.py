@@ -48,7 +48,8 @@ def sample_networks(
         with second moment exactly ``network.input_second_moment``.
     executor : concurrent.futures.Executor, optional
         Where the replicas run: threads, processes, ``dask.distributed.Client.get_executor()``.
-        The default runs them here, one after the other; the result is bitwise the same.
+        The default runs them here, one after the other; the result is bitwise the same. Other
+        processes need a network that pickles: callables of a `CustomActivation` by name.
     progress : callable, optional
         Called as ``progress(done, total)`` from the calling thread after each replica.
 

@@ -2,9 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
-
+from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,7 +18,7 @@ Array = NDArray[np.float64]
 
 GATE, WISHART, CORNER, PADDING = 0, 1, 2, 3
 _MASS_TOLERANCE = 1e-10
-_PANEL_TOLERANCE = 3e-12
+_QUADRATURE_TAIL = 1e-11
 _PANEL_LIMIT = 400
 
 
@@ -42,21 +40,20 @@ class ProjectionSolution:
     atoms, bands : tuples of (location, mass) and (left, right)
     band_masses : tuple of float
         In closed form: integer combinations of the masses of the gates.
-    accuracy : Accuracy
     """
 
     atoms: tuple[tuple[float, float], ...]
     bands: tuple[tuple[float, float], ...]
     band_masses: tuple[float, ...]
-    accuracy: Accuracy
+    _remarks: tuple[str, ...]
     _curve: tuple[NDArray[np.int64], Array, float]
     _edges: Array
     _x_edges: Array
+    _info: Array
     _widths: Array
     _hard: NDArray[np.bool_]
     _panels: Array
     _taus: Array
-    _densities: Array
 
     def pdf(self, x: Array) -> Array:
         """Density of the absolutely continuous part."""
@@ -87,20 +84,60 @@ class ProjectionSolution:
         return np.minimum(values, 1.0)
 
     def nodes(self) -> tuple[Array, Array]:
-        """Quadrature of the a.c. part: x and weights with Σ weight f(x) = ∫ f ρ."""
+        """Quadrature of the a.c. part: x and weights with Σ weight f(x) = ∫ f ρ.
+
+        Raises
+        ------
+        ConvergenceError
+            If a band's density does not integrate to its exact mass within 1e-10.
+        """
+        x, weights, _ = self._quadrature
+        return x, weights
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """What was measured; the first look at it integrates the density over every band."""
+        return Accuracy(
+            mass_defect=self._quadrature[2] if self.bands else 0.0,
+            edge_residual=4e-16 * max(len(self._curve[0]), 1),
+            tail=1e-14,
+            method="closed composition, panels of the curve" if self.bands else "exact atoms",
+            remarks=self._remarks,
+        )
+
+    @cached_property
+    def _quadrature(self) -> tuple[Array, Array, float]:
+        """Nodes, weights, and the largest defect of a band's mass."""
+        from freefim.free.projection_kernels import solve_bands  # noqa: PLC0415
+
+        if not self.bands:
+            return np.empty(0), np.empty(0), 0.0
+        ops, par, start = self._curve
+        panels, _, densities, failures = solve_bands(
+            ops, par, start, self._edges, self._info, self._widths, _grid(),
+            _QUADRATURE_TAIL, _PANEL_LIMIT,
+        )  # fmt: skip
         node, weight = _clenshaw_curtis()
-        band = self._panels[:, 0].astype(int)
-        middle = 0.5 * (self._panels[:, 1] + self._panels[:, 2])[:, None]
-        half = 0.5 * (self._panels[:, 2] - self._panels[:, 1])[:, None]
+        band = panels[:, 0].astype(int)
+        middle = 0.5 * (panels[:, 1] + panels[:, 2])[:, None]
+        half = 0.5 * (panels[:, 2] - panels[:, 1])[:, None]
         theta = middle + half * node
-        left, right = self._x_edges[band, 0][:, None], self._x_edges[band, 1][:, None]
         width = self._widths[band][:, None]
         x = np.where(
             theta < 0.5 * math.pi,
-            left + width * np.sin(0.5 * theta) ** 2,
-            right - width * np.cos(0.5 * theta) ** 2,
+            self._x_edges[band, 0][:, None] + width * np.sin(0.5 * theta) ** 2,
+            self._x_edges[band, 1][:, None] - width * np.cos(0.5 * theta) ** 2,
         )
-        return x.ravel(), (half * weight * self._densities).ravel()
+        weights = half * weight * densities
+        found = np.bincount(band, weights=weights.sum(axis=1), minlength=len(self.bands))
+        defects = np.abs(found - np.asarray(self.band_masses))
+        worst = int(np.argmax(defects))
+        if failures or not defects[worst] <= _MASS_TOLERANCE:
+            raise ConvergenceError(
+                f"the density of the band {self.bands[worst]} integrates to {found[worst]!r}, its "
+                f"exact mass is {self.band_masses[worst]!r} ({failures} nodes did not converge)"
+            )
+        return x.ravel(), weights.ravel(), float(defects[worst])
 
     def cauchy(self, z: NDArray[np.complex128]) -> NDArray[np.complex128]:
         """Cauchy transform at z outside the support; Im G < 0 on the upper half plane."""
@@ -246,44 +283,27 @@ def solve_projection(chain: Chain) -> ProjectionSolution:
         raise ConvergenceError(
             f"atoms and bands add up to {balance!r}, not to 1: {len(edges)} bands were found"
         )
-    panels, taus, densities, failures = kernels.solve_bands(
-        ops, par, start, edges, info, widths, _grid(), _PANEL_TOLERANCE, _PANEL_LIMIT
+    panels, taus, _, failures = kernels.solve_bands(
+        ops, par, start, edges, info, widths, _grid(), math.inf, _PANEL_LIMIT
     )
     if failures:
         raise ConvergenceError(
             f"the density did not converge at {failures} nodes of {len(edges)} bands"
         )
-    _, weight = _clenshaw_curtis()
-    by_panel = 0.5 * (panels[:, 2] - panels[:, 1]) * (densities @ weight)
-    found = np.bincount(panels[:, 0].astype(int), weights=by_panel, minlength=len(edges))
-    defect = float(np.max(np.abs(found - masses)))
-    if not defect <= _MASS_TOLERANCE:
-        worst = int(np.argmax(np.abs(found - masses)))
-        raise ConvergenceError(
-            f"the density of band {tuple(x_edges[worst].tolist())} integrates to {found[worst]!r}, "
-            f"its exact mass is {masses[worst]!r}"
-        )
     remarks = tuple(f"a gap near t = {t:.3e} is closed to rounding" for t in closed)
-    accuracy = Accuracy(
-        mass_defect=defect,
-        edge_residual=4e-16 * len(ops),
-        tail=1e-14,
-        method="closed composition, panels of the curve",
-        remarks=remarks,
-    )
     return ProjectionSolution(
         atoms=atoms,
         bands=tuple((float(a), float(b)) for a, b in x_edges),
         band_masses=tuple(masses.tolist()),
-        accuracy=accuracy,
+        _remarks=remarks,
         _curve=(ops, par, start),
         _edges=edges,
         _x_edges=x_edges,
+        _info=info,
         _widths=widths,
         _hard=hard,
         _panels=panels,
         _taus=taus,
-        _densities=densities,
     )
 
 
@@ -305,15 +325,15 @@ def _atomic(
         atoms=atoms,
         bands=(),
         band_masses=(),
-        accuracy=Accuracy(defect, 0.0, 0.0, "atoms by exact rules"),
+        _remarks=(),
         _curve=(ops, par, start),
         _edges=none,
         _x_edges=none,
+        _info=np.empty((0, 2, 5)),
         _widths=np.empty(0),
         _hard=np.empty((0, 2), dtype=bool),
         _panels=np.empty((0, 3)),
         _taus=np.empty((0, 2, 17)),
-        _densities=np.empty((0, 17)),
     )
 
 

@@ -135,7 +135,16 @@ def find_edge(ops, par, n, inside, outside, start, last, out):
         t = nxt
         if step <= 2.0 * EPS * abs(t) or abs(good - bad) <= 2.0 * EPS * abs(t):
             break
-    return t
+    # The root is known to rounding: stand on its side inside the gap, where every H' > 0.
+    shift = 2.0 * EPS * abs(t)
+    for _ in range(30):
+        if probe(ops, par, n, t, start, out) == PASS:
+            return t
+        t = t + shift if good > t else t - shift
+        shift *= 2.0
+        if abs(good - t) <= shift:
+            break
+    return good
 
 
 @inline
@@ -169,21 +178,37 @@ def search(ops, par, n, lo, hi, start, out):
 
 
 @inline
-def level_root(ops, par, n, which, hi, start, out):
+def level_root(ops, par, n, which, hi, guess, start, out):
     """Root of z (which = 0) or of the next v (which = 1) in the outer left gap of n operations.
 
     The gap within (-inf, hi) is an interval (-inf, e). Returns nan where the root is not in it.
     """
-    lo = hi - (abs(hi) + start)
+    lo = guess
+    reach = hi - guess
+    value, slope = 1.0, 1.0
     for _ in range(200):
         code = probe(ops, par, n, lo, start, out)
         value = out[0] - which * par[n, 0] * out[1]
-        if code == PASS and value < 0.0:
+        slope = out[2] - which * par[n, 0] * out[3]
+        if code == PASS and value <= 0.0:
             break
         hi = lo
-        lo = lo - 2.0 * (abs(lo) + start)
+        reach *= 2.0
+        lo -= reach
     t = lo
+    code = PASS
     for _ in range(400):
+        nxt = 0.5 * (lo + hi)
+        newton = False
+        if code == PASS:
+            there = t - value / slope
+            if lo <= there < hi:
+                newton = abs(there - t) <= 1e-8 * abs(t)
+                nxt = there
+        if newton or hi - lo <= 2.0 * EPS * abs(hi):
+            t = nxt
+            break
+        t = nxt
         code = probe(ops, par, n, t, start, out)
         value = out[0] - which * par[n, 0] * out[1]
         slope = out[2] - which * par[n, 0] * out[3]
@@ -191,17 +216,6 @@ def level_root(ops, par, n, which, hi, start, out):
             hi = t
         else:
             lo = t
-        if code == PASS and value == 0.0:
-            return t
-        nxt = 0.5 * (lo + hi)
-        if code == PASS:
-            newton = t - value / slope
-            if lo < newton < hi:
-                nxt = newton
-        if abs(nxt - t) <= EPS * abs(t) or hi - lo <= 2.0 * EPS * abs(hi):
-            t = nxt
-            break
-        t = nxt
     code = probe(ops, par, n, t, start, out)
     value = out[0] - which * par[n, 0] * out[1]
     size = start + abs(out[0]) + abs(out[2] * t)
@@ -259,6 +273,7 @@ def find_cuts(ops, par, start, cut_atoms):
     points = np.empty(16)
     count = 0
     last = last_map(ops, par, n)
+    step = 2.0 * start
     if cut_atoms:
         points[0] = 0.0
         count = 1
@@ -269,15 +284,17 @@ def find_cuts(ops, par, start, cut_atoms):
             points = larger
         op = ops[j]
         hi = points[0] if count > 0 else 0.0
+        if count > 1:
+            step = points[1] - points[0]
         if op == CORNER:
             continue
         if op == GATE or op == PADDING:
-            root = level_root(ops, par, j, 0.0, hi, start, out)
+            root = level_root(ops, par, j, 0.0, hi, hi - step, start, out)
             if root == root and j < last:
                 count = insert_sorted(points, count, root)
                 hi = points[0]
         if cut_atoms and op != PADDING:
-            root = level_root(ops, par, j, 1.0, hi, start, out)
+            root = level_root(ops, par, j, 1.0, hi, hi - step, start, out)
             if root == root:
                 count = insert_sorted(points, count, root)
         if op == PADDING and j < last:
@@ -499,7 +516,7 @@ def solve(ops, par, n, ref, targets, tr, ti, fr, fi, first, count):
             pr[c], pi[c], x[c] = tr[i], ti[i], targets[i]
             done[c] = c >= width
         steps_r, steps_i = np.zeros(LANES), np.zeros(LANES)
-        for _ in range(60):
+        for _ in range(40):
             for c in range(LANES):
                 s[c], s[LANES + c] = pr[c], pi[c]
                 s[2 * LANES + c], s[3 * LANES + c] = pr[c], pi[c]
@@ -591,19 +608,11 @@ def describe_edges(ops, par, start, edges):
     result = np.empty((len(edges), 5))
     for i in range(len(edges)):
         t = edges[i]
-        code = probe(ops, par, n, t, start, out)
-        if code != PASS:
-            # the edge is a zero of the last H' to rounding: step into the tolerance
-            for shift in (1.0, -1.0):
-                code = probe(ops, par, n, t * (1.0 + shift * 4.0 * EPS), start, out)
-                if code == PASS:
-                    break
+        probe(ops, par, n, t, start, out)
         reference(ops, par, n, t, start, ref)
         result[i, 0], result[i, 1] = ref[n, 0], out[4]
         result[i, 2], result[i, 3] = ref[n, 1], out[3]
         result[i, 4] = mass_above(ops, par, n, ref, 0.0, 0.0)
-        if code != PASS:
-            result[i, 1] = math.nan
     return result
 
 
@@ -726,7 +735,7 @@ def solve_bands(ops, par, start, edges, info, widths, grid, tolerance, limit):
                 zero = np.zeros(NODES)
                 mass_tail = chebyshev_tail(density, zero, transform, NODES - 1)
                 mass_tail += chebyshev_tail(density, zero, transform, NODES - 2)
-                resolved = tail <= 1e-7 * height and mass_tail * half <= tolerance
+                resolved = tail <= 1e-5 * height and mass_tail * half <= tolerance
             tiny = half < 1e-9
             if not resolved and not tiny and used < limit:
                 mid = 0.5 * (t0 + t1)

@@ -1,0 +1,311 @@
+r"""The law of a chain by the joint Newton: one unknown w per leaf, one O(L) sweep per step.
+
+The unknowns solve :math:`m_{\nu_l}(w_l) = m_l`, each leaf through its exact transform. Bands come
+first, from scans of the real line; densities then on panels, in a variable in which the edges are
+smooth; mass and moments must balance or nothing is returned.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from freefim.errors import ConvergenceError
+from freefim.free.accuracy import Accuracy
+from freefim.free.chain import Chain, Corner, Gaussian, Product
+from freefim.free.joint_edges import outer_edge
+from freefim.free.joint_program import Program, compile_chain
+from freefim.free.panels import NODES, Band, chebyshev_nodes, refinement, tail
+
+__all__ = ["JointSolution", "solve_joint"]
+
+_Reals = NDArray[np.float64]
+_Nodes = NDArray[np.complex128]
+
+_FLOOR = 1e-12
+_TOLERANCE = 2e-11
+_BALANCE = 1e-9
+_MOST_PANELS = 500
+
+
+@dataclass(frozen=True, eq=False)
+class JointSolution:
+    """The law of a chain, ready to be evaluated.
+
+    Attributes
+    ----------
+    atoms : tuple of (location, mass)
+    bands : tuple of (left, right)
+    band_masses : tuple of float
+    accuracy : Accuracy
+    """
+
+    atoms: tuple[tuple[float, float], ...]
+    bands: tuple[tuple[float, float], ...]
+    band_masses: tuple[float, ...]
+    accuracy: Accuracy
+    _program: Program = field(repr=False)
+    _pieces: tuple[Band, ...] = field(repr=False)
+
+    def pdf(self, x: _Reals) -> _Reals:
+        """Density of the absolutely continuous part: 0 outside the bands, inf at a hard edge."""
+        x = np.asarray(x, dtype=float)
+        out = np.where(np.isnan(x), np.nan, 0.0)
+        for (left, right), band in zip(self.bands, self._pieces, strict=True):
+            inside = (x >= left) & (x <= right)
+            if inside.any():
+                out[inside] = band.pdf(x[inside] - self._program.shift)
+        return out
+
+    def cdf(self, x: _Reals) -> _Reals:
+        """Mass at or to the left of x."""
+        x = np.asarray(x, dtype=float)
+        out = np.where(np.isnan(x), np.nan, 0.0)
+        for location, mass in self.atoms:
+            out += np.where(x >= location, mass, 0.0)
+        parts = zip(self.bands, self.band_masses, self._pieces, strict=True)
+        for (left, right), mass, band in parts:
+            out += np.where(x >= right, mass, 0.0)
+            inside = (x > left) & (x < right)
+            if inside.any():
+                out[inside] += mass - band.mass_above(x[inside] - self._program.shift)
+        return np.clip(out, 0.0, 1.0)
+
+    def cauchy(self, z: _Nodes) -> _Nodes:
+        """G(z) off the real axis, or at real z outside the support."""
+        z = np.asarray(z, dtype=complex)
+        y = np.where(z.imag < 0, z.conj(), z).ravel() - self._program.shift
+        out = np.array([_descend(self._program, complex(point))[0] / point for point in y])
+        out = out.reshape(z.shape)
+        return np.where(z.imag < 0, out.conj(), out)
+
+    def nodes(self) -> tuple[_Reals, _Reals]:
+        """Points x and weights with Σ weight·f(x) the integral of f over the continuous part."""
+        parts = [band.quadrature() for band in self._pieces]
+        if not parts:
+            return np.empty(0), np.empty(0)
+        return (
+            np.concatenate([y for y, _ in parts]) + self._program.shift,
+            np.concatenate([weight for _, weight in parts]),
+        )
+
+
+def _far_start(program: Program, y: complex) -> _Nodes:
+    """Unknowns at a far y, from the first two moments of the leaves."""
+    moments = [leaf.moments(2) for leaf in program.leaves]
+    ops, pars = program.arrays[0], program.arrays[1]
+    w = np.empty(len(moments), dtype=complex)
+    first = y
+    for _ in range(2):
+        w[0] = z = first
+        e1, e2 = moments[0]
+        m = e1 / z + e2 / z**2
+        for op, (a, b) in zip(ops[1:], pars[1:], strict=True):
+            n = 1 + m
+            if op == 0:
+                e1, e2 = moments[int(a)]
+                w[int(a)] = e1 / m + e2 / e1
+                z *= m * w[int(a)] / n
+            elif op == 1:
+                z, m = b * z * (a + m), m / a
+            elif op == 2:
+                z, m = z * (m + a) / n, m / a
+            elif op == 3:
+                m = a * m
+            else:
+                z = a * z
+                m += b * n / z
+                z += b
+        first *= y / z
+    return w
+
+
+def _descend(program: Program, y: complex) -> tuple[complex, _Nodes, _Nodes]:
+    """Carry the solution from far above to y in the closed upper half-plane: n, w, dw/dlog y."""
+    from freefim.free.joint_kernels import follow, solve_each
+
+    reach = 30.0 * (len(program.leaves) + 1) * program.mean + abs(y)
+    for _ in range(4):
+        far = 1j * reach
+        w = _far_start(program, far)[None, :]
+        dw = np.empty_like(w)
+        status, _ = solve_each(*program.arrays, program.eps, np.array([far]), w, dw)
+        if status[0] == 0:
+            break
+        reach *= 10.0
+    else:
+        raise ConvergenceError(f"the chain has no solution found at y = {far:.3g}")
+    w, dw = w[0], dw[0]
+    reached, n, _, _ = follow(
+        *program.arrays, program.eps, np.log(far), np.log(complex(y)), 0, 0.0, np.ones(1), w, dw
+    )
+    if reached < 1:
+        raise ConvergenceError(f"the continuation from y = {far:.3g} to y = {y:.6g} got stuck")
+    return complex(n[0]), w, dw
+
+
+class _Tracer:
+    """Solutions along one band: carries w from node to node and refines panels."""
+
+    def __init__(self, program: Program, kind: int, a: float, b: float, powers: tuple[int, int]):
+        self.program, self.kind = program, kind
+        self.band = Band(kind, a, b, powers, np.zeros(2), np.zeros((1, NODES)))
+        self.path = (complex(a), complex(b), kind)
+        self.worst_tail = 0.0
+        self.count = 0
+
+    def carry(self, t0: float, ts: _Reals, w: _Nodes, dw: _Nodes) -> tuple[_Nodes, ...]:
+        """n, w, dw at the parameters ts, reached in order from t0."""
+        from freefim.free.joint_kernels import follow
+
+        reached, n, ws, dws = follow(
+            *self.program.arrays, self.program.eps, *self.path, t0, ts, w.copy(), dw.copy()
+        )
+        if reached < ts.size:
+            y = float(np.exp(self.band.log_y(ts[reached])))
+            raise ConvergenceError(
+                f"the continuation along a band got stuck at x = {self.program.shift + y!r}"
+            )
+        return n, ws, dws
+
+    def log_profile(self, t: _Reals, n: _Nodes) -> tuple[_Reals, float]:
+        """log ρ dy/dt without its powers, and the rounding it carries."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            logs = np.log(-n.imag / np.pi) + np.log(self.band.dlog_y(t)) - self.band.log_powers(t)
+        return logs, float(2e-15 * np.abs(n / n.imag).max())
+
+    def panels(
+        self, left: float, right: float, solved: tuple[_Nodes, ...], depth: int = 0
+    ) -> list[tuple[float, float, _Reals]]:
+        """Split [left, right], solved at its nodes, until every panel is resolved."""
+        from freefim.free.joint_kernels import solve_each
+
+        t = chebyshev_nodes(left, right)
+        n, ws, dws = solved
+        logs, noise = self.log_profile(t, n)
+        if not np.isfinite(logs).all():
+            raise ConvergenceError(
+                f"the density vanishes inside a band near x = "
+                f"{self.program.shift + float(np.exp(self.band.log_y(t[NODES // 2])))!r}"
+            )
+        size = tail(logs)
+        if size < max(_TOLERANCE, noise) or depth > 40:
+            self.worst_tail = max(self.worst_tail, size)
+            return [(left, right, logs)]
+        self.count += 1
+        if self.count > _MOST_PANELS:
+            raise ConvergenceError(
+                f"the density is not resolved by {_MOST_PANELS} panels near x = "
+                f"{self.program.shift + float(np.exp(self.band.log_y(t[0])))!r}"
+            )
+        middle = 0.5 * (left + right)
+        inner = np.concatenate([chebyshev_nodes(left, middle), chebyshev_nodes(middle, right)])
+        guess = refinement() @ ws
+        slopes = np.empty_like(guess)
+        y = np.exp(self.band.log_y(inner)).astype(complex)
+        status, values = solve_each(
+            *self.program.arrays, self.program.eps, y, guess, slopes
+        )
+        for i in np.flatnonzero(status):
+            near = int(np.abs(t - inner[i]).argmin())
+            value, w, dw = self.carry(t[near], inner[i : i + 1], ws[near], dws[near])
+            values[i], guess[i], slopes[i] = value[0], w[0], dw[0]
+        halves = [(values[s], guess[s], slopes[s]) for s in (slice(NODES), slice(NODES, None))]
+        return self.panels(left, middle, halves[0], depth + 1) + self.panels(
+            middle, right, halves[1], depth + 1
+        )
+
+
+def _visible_end(
+    tracer: _Tracer, t: float, step: float, limit: float, w: _Nodes, dw: _Nodes
+) -> list[tuple[float, float, _Reals]]:
+    """Panels from t in steps until `limit` or until the density is at the floor."""
+    out: list[tuple[float, float, _Reals]] = []
+    for _ in range(_MOST_PANELS):
+        to = limit if abs(limit - t) < 1.5 * abs(step) else t + step
+        order = slice(None, None, 1 if to > t else -1)
+        ts = chebyshev_nodes(min(t, to), max(t, to))
+        n, ws, dws = tracer.carry(t, ts[order], w, dw)
+        faint = np.flatnonzero(-n.imag < _FLOOR * np.abs(n))
+        if faint.size:
+            # The band ends before the first faint node: a shorter panel, and nothing beyond.
+            if faint[0] == 0:
+                break
+            limit = float(ts[order][faint[0] - 1])
+            continue
+        out += tracer.panels(min(t, to), max(t, to), (n[order], ws[order], dws[order]))
+        t, w, dw = to, ws[-1], dws[-1]
+        if to == limit:
+            break
+        _, ws, dws = tracer.carry(float(ts[order][-1]), np.array([to]), w, dw)
+        w, dw = ws[-1], dws[-1]
+        # Below this nothing is left: a power law at y = 0, of which 64 bits see no more.
+        if -n[-1].imag < 1e-13 and tracer.kind == 1 and t * t > 46.0:
+            break
+    return out
+
+
+def _one_band(program: Program, chain: Chain) -> tuple[Band, float, float]:
+    """The single band of a chain of connected leaves: band, edge residual, worst tail."""
+    top = outer_edge(program, right=True)
+    last = max(i for i, move in enumerate(chain.moves) if isinstance(move, Product))
+    lifted = any(
+        isinstance(move, Corner | Gaussian) and move.ratio < 1 for move in chain.moves[last:]
+    )
+    residual = top.residual
+    a = float(np.log(top.y))
+    right_power = 2 if top.soft else 1
+    middle = program.mean
+    if lifted:
+        bottom = outer_edge(program, right=False)
+        kind, b, limit = 2, float(np.log(bottom.y)), np.pi
+        powers = (right_power, 2 if bottom.soft else 1)
+        residual = max(residual, bottom.residual)
+        t = 2 * float(np.arcsin(np.sqrt((a - np.log(middle)) / (a - b))))
+    else:
+        kind, b, limit = 1, a - 600.0, np.sqrt(600.0)
+        powers = (right_power, 0)
+        t = float(np.sqrt(a - np.log(middle)))
+    tracer = _Tracer(program, kind, a, b, powers)
+    _, w, dw = _descend(program, complex(middle))
+    step = 0.5
+    right = _visible_end(tracer, t, -step, 0.0, w, dw)
+    left = _visible_end(tracer, t, step, float(limit), w, dw)
+    panels = sorted(right + left, key=lambda panel: panel[0])
+    cuts = np.array([panel[0] for panel in panels] + [panels[-1][1]])
+    logs = np.array([panel[2] for panel in panels])
+    return Band(kind, a, b, powers, cuts, logs), residual, tracer.worst_tail
+
+
+def solve_joint(chain: Chain) -> JointSolution:
+    """Solve the law of a chain with any leaves.
+
+    Raises
+    ------
+    ConvergenceError
+        If a continuation gets stuck, or mass or the first two moments do not balance.
+    """
+    program = compile_chain(chain)
+    shift = program.shift
+    atoms = tuple((y + shift, mass) for y, mass in program.atoms)
+    band, residual, worst = _one_band(program, chain)
+    y, weight = band.quadrature()
+    heavy = sum(mass for _, mass in program.atoms)
+    defect = abs(float(weight.sum()) + heavy - 1)
+    first = sum(mass * at for at, mass in program.atoms) + float(weight @ y)
+    second = sum(mass * at**2 for at, mass in program.atoms) + float(weight @ y**2)
+    wrong = max(abs(first / program.mean - 1), abs(second / program.second - 1))
+    if not max(defect, wrong) < _BALANCE:
+        raise ConvergenceError(
+            f"the law does not balance: mass off by {defect:.2g}, "
+            f"first two moments by {wrong:.2g} relative"
+        )
+    left = 0.0 if band.kind == 1 else float(np.exp(band.b))
+    return JointSolution(
+        atoms=atoms,
+        bands=((shift + left, shift + float(np.exp(band.a))),),
+        band_masses=(float(weight.sum()),),
+        accuracy=Accuracy(defect, residual, worst, "joint Newton, panels"),
+        _program=program,
+        _pieces=(band,),
+    )

@@ -1,0 +1,169 @@
+"""A chain as the flat arrays that the joint kernels read, with its exact atoms and first moments."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from freefim.free.chain import Affine, Chain, Corner, Gaussian, Padding, Product
+from freefim.free.leaves import Leaf, TwoPoint
+
+__all__ = ["Program", "compile_chain", "leaf_table"]
+
+_Reals = NDArray[np.float64]
+_Nodes = NDArray[np.complex128]
+_Atoms = dict[float, float]
+_LEAF, _GAUSSIAN, _CORNER, _PADDING, _AFFINE = range(5)
+_UNIT = TwoPoint(0.0, 1.0, 1.0, 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """What `joint_kernels` needs, for the law of y = x - `shift`, `shift` the last one added.
+
+    Attributes
+    ----------
+    leaves : tuple of Leaf
+        One per unknown; the point mass that starts the chain scales the first.
+    arrays : tuple of ndarray
+        ops, pars, tab, reals, nodes, weights: the first arguments of every kernel.
+    eps : ndarray, shape (K,)
+        Size below which each unknown counts as zero.
+    shift : float
+    atoms : tuple of (location, mass)
+        Point masses of the law of y, ascending.
+    mean, second : float
+        First two moments of the law of y.
+    """
+
+    leaves: tuple[Leaf, ...]
+    arrays: tuple[NDArray[np.int64], _Reals, NDArray[np.int64], _Reals, _Nodes, _Nodes]
+    eps: _Reals
+    shift: float
+    atoms: tuple[tuple[float, float], ...]
+    mean: float
+    second: float
+
+
+def _grid(code: int, reals: _Reals) -> _Reals:
+    """Variance, amplitude, step, count, then g and the weight at the nodes of both half grids."""
+    variance, amplitude = float(reals[0]), float(reals[1])
+    root = np.sqrt(variance)
+    if code == Leaf.SINE:
+        return np.array([variance * reals[1] ** 2, reals[2]])
+    step = min(0.26, 0.7 * root) if code == Leaf.TANH else min(0.3, 0.25 * root)
+    count = int(np.ceil(9 * root / step)) + 1
+    rows = []
+    for offset in (0.0, 0.5):
+        h = step * (np.arange(count) + offset)
+        weight = 2 * step * np.exp(-(h**2) / (2 * variance)) / np.sqrt(2 * np.pi * variance)
+        if offset == 0.0:
+            weight[0] /= 2
+        g = 1 / np.cosh(h) ** 4 if code == Leaf.TANH else np.exp(-2 * h**2)
+        rows.append((amplitude * g, weight))
+    head = np.array([variance, amplitude, step, count])
+    return np.concatenate([head, rows[0][0], rows[1][0], rows[0][1], rows[1][1]])
+
+
+def leaf_table(
+    leaves: Sequence[Leaf],
+) -> tuple[NDArray[np.int64], _Reals, _Nodes, _Nodes]:
+    """Concatenate the data of all leaves: tab, reals, nodes, weights; equal leaves share data."""
+    seen: dict[int, tuple[int, int, int, int]] = {}
+    tab, reals, nodes, weights = [], [np.zeros(1)], [np.zeros(1, complex)], [np.zeros(1, complex)]
+    at, node_at = 1, 1
+    for leaf in leaves:
+        if id(leaf) not in seen:
+            code, numbers, points, masses = leaf.kernel_data()
+            if code != Leaf.ATOMS:
+                numbers = _grid(code, numbers)
+            seen[id(leaf)] = (code, at, node_at, points.size)
+            reals.append(numbers)
+            nodes.append(points)
+            weights.append(masses)
+            at += numbers.size
+            node_at += points.size
+        tab.append(seen[id(leaf)])
+    return (
+        np.array(tab, dtype=np.int64),
+        np.concatenate(reals),
+        np.concatenate(nodes),
+        np.concatenate(weights),
+    )
+
+
+def _product_atoms(atoms: _Atoms, leaf: Leaf) -> _Atoms:
+    other = dict(leaf.atoms)
+    out: _Atoms = {}
+    zero = max(atoms.get(0.0, 0.0), other.get(0.0, 0.0))
+    if zero > 0:
+        out[0.0] = zero
+    # Only masses that sum over 1 survive, so the scan stops at the first that is too small.
+    heavy = sorted(other.items(), key=lambda pair: -pair[1])
+    for a, p in atoms.items():
+        for b, r in heavy:
+            if p + r - 1 <= 1e-15:
+                break
+            if a * b != 0:
+                out[a * b] = p + r - 1
+    return out
+
+
+def compile_chain(chain: Chain) -> Program:
+    """Flatten a chain; the moves before the first product act on a point mass."""
+    start, moves = float(chain.start), list(chain.moves)
+    while moves and isinstance(moves[0], Affine):
+        start = float(moves[0].scale) * start + float(moves[0].shift)
+        moves.pop(0)
+    first = moves.pop(0).leaf if moves and isinstance(moves[0], Product) else _UNIT
+    shift = 0.0
+    if moves and isinstance(moves[-1], Affine):
+        shift = float(moves[-1].shift)
+        moves[-1] = Affine(moves[-1].scale, 0.0)
+    leaves: list[Leaf] = [first]
+    ops = [_LEAF, _AFFINE]
+    pars = [(0.0, 0.0), (start, 0.0)]
+    e1, e2 = first.moments(2)
+    mean, second = start * e1, start**2 * e2
+    atoms = {start * g: p for g, p in first.atoms}
+    for move in moves:
+        if isinstance(move, Product):
+            ops.append(_LEAF)
+            pars.append((float(len(leaves)), 0.0))
+            leaves.append(move.leaf)
+            e1, e2 = move.leaf.moments(2)
+            second = mean**2 * e2 + e1**2 * second - (mean * e1) ** 2
+            mean *= e1
+            atoms = _product_atoms(atoms, move.leaf)
+        elif isinstance(move, Gaussian):
+            a, v = float(move.ratio), float(move.variance)
+            ops.append(_GAUSSIAN)
+            pars.append((a, v))
+            mean, second = v * mean, v**2 * (mean**2 + a * second)
+            zero = 1 - min(1.0, (1 - atoms.get(0.0, 0.0)) / a)
+            atoms = {0.0: zero} if zero > 0 else {}
+        elif isinstance(move, Corner):
+            a = float(move.ratio)
+            ops.append(_CORNER)
+            pars.append((a, 0.0))
+            second = (1 - a) * mean**2 + a * second
+            atoms = {x: (p + a - 1) / a for x, p in atoms.items() if p + a - 1 > 1e-15}
+        elif isinstance(move, Padding):
+            a = float(move.ratio)
+            ops.append(_PADDING)
+            pars.append((a, 0.0))
+            mean, second = a * mean, a * second
+            atoms = {x: a * p for x, p in atoms.items()}
+            atoms[0.0] = atoms.get(0.0, 0.0) + 1 - a
+        else:
+            s, q = float(move.scale), float(move.shift)
+            ops.append(_AFFINE)
+            pars.append((s, q))
+            mean, second = s * mean + q, s**2 * second + 2 * s * q * mean + q**2
+            atoms = {s * x + q: p for x, p in atoms.items()}
+    arrays = (np.array(ops, dtype=np.int64), np.array(pars, dtype=float), *leaf_table(leaves))
+    eps = np.array([0.5 * leaf.bottom_quantile() for leaf in leaves])
+    return Program(
+        tuple(leaves), arrays, eps, shift, tuple(sorted(atoms.items())), mean, second
+    )

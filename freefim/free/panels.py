@@ -1,0 +1,157 @@
+r"""Panels: a density on a band as exponentials of Chebyshev series, piece by piece.
+
+On a band the variable y = x - shift > 0 is mapped to t by log y = a - t² (a band that starts at
+y = 0) or log y = a + (b - a) sin²(t/2); t = 0 is the right end. Each panel holds the series of
+the logarithm of ρ dy/dt with its powers of t at the ends taken off, so that values keep their
+relative accuracy over all decades of the density.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["NODES", "Band", "chebyshev_nodes", "refinement"]
+
+_Reals = NDArray[np.float64]
+
+NODES = 16
+
+
+@cache
+def _matrices() -> tuple[_Reals, _Reals, _Reals]:
+    """Nodes on [-1, 1] ascending, values → coefficients, Fejér weights."""
+    k = np.arange(NODES)
+    angle = np.pi * (NODES - k - 0.5) / NODES
+    transform = 2 / NODES * np.cos(np.outer(k, angle))
+    transform[0] /= 2
+    even = np.where(k % 2 == 0, 2 / (1 - np.where(k == 1, 0, k).astype(float) ** 2), 0)
+    return np.cos(angle), transform, even @ transform
+
+
+def chebyshev_nodes(left: float, right: float) -> _Reals:
+    """Chebyshev nodes of the first kind on (left, right), ascending."""
+    return 0.5 * (left + right) + 0.5 * (right - left) * _matrices()[0]
+
+
+@cache
+def refinement() -> _Reals:
+    """Values on a panel → values at the nodes of its two halves, shape (2·NODES, NODES)."""
+    nodes, transform, _ = _matrices()
+    inner = np.concatenate([(nodes - 1) / 2, (nodes + 1) / 2])
+    return np.cos(np.outer(np.arccos(inner), np.arange(NODES))) @ transform
+
+
+def tail(values: _Reals) -> float:
+    """Largest of the last three Chebyshev coefficients of values at the nodes of a panel."""
+    return float(np.abs(_matrices()[1][-3:] @ values).max())
+
+
+def _clenshaw(coefficients: _Reals, s: _Reals) -> _Reals:
+    """Series with one row of coefficients per point of s."""
+    b1 = np.zeros_like(s)
+    b2 = np.zeros_like(s)
+    for k in range(coefficients.shape[1] - 1, 0, -1):
+        b1, b2 = coefficients[:, k] + 2 * s * b1 - b2, b1
+    return coefficients[:, 0] + s * b1 - b2
+
+
+@dataclass(frozen=True, eq=False)
+class Band:
+    """The density of y on one band.
+
+    Attributes
+    ----------
+    kind : int
+        1: log y = a - t²; 2: log y = a + (b - a) sin²(t/2).
+    a, b : float
+        log y at the ends (b is the visible end for kind 1).
+    powers : (int, int)
+        Powers of the distance in t that ρ dy/dt has at the right and at the left end.
+    cuts : ndarray, shape (n + 1,)
+        Ends of the panels in t, ascending.
+    logs : ndarray, shape (n, NODES)
+        log ρ dy/dt at the nodes, powers taken off.
+    """
+
+    kind: int
+    a: float
+    b: float
+    powers: tuple[int, int]
+    cuts: _Reals
+    logs: _Reals
+
+    def log_y(self, t: _Reals) -> _Reals:
+        """The map."""
+        if self.kind == 1:
+            return np.asarray(self.a - t * t)
+        return np.asarray(self.a + (self.b - self.a) * np.sin(t / 2) ** 2)
+
+    def dlog_y(self, t: _Reals) -> _Reals:
+        """Absolute value of d log y/dt."""
+        if self.kind == 1:
+            return np.asarray(2 * t)
+        return np.asarray((self.a - self.b) * 0.5 * np.sin(t))
+
+    def log_powers(self, t: _Reals) -> _Reals:
+        """Logarithm of the powers at the ends."""
+        right, left = self.powers
+        if self.kind == 1:
+            return np.asarray(right * np.log(t))
+        return np.asarray(right * np.log(np.sin(t / 2)) + left * np.log(np.cos(t / 2)))
+
+    @property
+    def _nodes(self) -> _Reals:
+        half = np.diff(self.cuts)[:, None] / 2
+        return np.asarray(self.cuts[:-1, None] + half * (1 + _matrices()[0]))
+
+    @property
+    def _profile(self) -> _Reals:
+        """ρ dy/dt at the nodes, shape (n, NODES)."""
+        return np.asarray(np.exp(self.logs + self.log_powers(self._nodes)))
+
+    def quadrature(self) -> tuple[_Reals, _Reals]:
+        """Points y ascending and weights: Σ weight·f(y) is the integral of f ρ over the band."""
+        half = np.diff(self.cuts)[:, None] / 2
+        weights = half * _matrices()[2] * self._profile
+        return np.exp(self.log_y(self._nodes)).ravel()[::-1], weights.ravel()[::-1]
+
+    def _place(self, y: _Reals) -> tuple[_Reals, _Reals, NDArray[np.int64]]:
+        """t, the place in [-1, 1] on its panel, and the index of the panel."""
+        down = -np.log1p((y - np.exp(self.a)) / np.exp(self.a))
+        if self.kind == 1:
+            t = np.sqrt(np.maximum(down, 0))
+        else:
+            up = np.log1p((y - np.exp(self.b)) / np.exp(self.b))
+            t = 2 * np.arctan2(np.sqrt(np.maximum(down, 0)), np.sqrt(np.maximum(up, 0)))
+        k = np.clip(np.searchsorted(self.cuts, t, side="right") - 1, 0, self.cuts.size - 2)
+        s = 2 * (t - self.cuts[k]) / (self.cuts[k + 1] - self.cuts[k]) - 1
+        return t, np.clip(s, -1, 1), k
+
+    def pdf(self, y: _Reals) -> _Reals:
+        """Density at points y of the band; inf at a hard end, 0 below the visible end."""
+        t, s, k = self._place(y)
+        coefficients = (self.logs @ _matrices()[1].T)[k]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            extra = self.log_powers(t) - np.log(self.dlog_y(t))
+            value = np.exp(_clenshaw(coefficients, s) + extra) / y
+        ends = np.where(t == 0, self.powers[0], self.powers[1])
+        at_end = (t == 0) | ((self.kind == 2) & (t >= np.pi))
+        value = np.where(at_end & (ends != 1), np.where(ends == 2, 0.0, np.inf), value)
+        return np.where((t > self.cuts[-1]) | (t < self.cuts[0]), 0.0, value)
+
+    def mass_above(self, y: _Reals) -> _Reals:
+        """Mass of the band to the right of points y of the band."""
+        _, s, k = self._place(y)
+        half = np.diff(self.cuts) / 2
+        c = self._profile @ _matrices()[1].T * half[:, None]
+        padded = np.concatenate([c, np.zeros((c.shape[0], 2))], axis=1)
+        order = np.arange(1, NODES + 1)
+        primitive = np.zeros((c.shape[0], NODES + 1))
+        before = padded[:, :-2].copy()
+        before[:, 0] *= 2
+        primitive[:, 1:] = (before - padded[:, 2:]) / (2 * order)
+        primitive[:, 0] = -(primitive[:, 1:] * (-1.0) ** order).sum(axis=1)
+        totals = np.concatenate([[0.0], np.cumsum(primitive.sum(axis=1))])
+        return np.asarray(totals[k] + _clenshaw(primitive[k], s))

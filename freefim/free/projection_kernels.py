@@ -39,24 +39,22 @@ def probe(ops, par, n, t, start, out):
 
     out: [z, F, z', F', z'', F'', phi, dphi, coordinate, D, D']; on failure phi = dH/dz < 0,
     dphi its derivative and the coordinate z at that H; D, D' are H', H'' (in t) of the last H seen.
+    The quotient y = F/z is carried where no shift parts the two: at an atom at 0 both vanish.
     """
     z, f = start + t, t
     z1, f1, z2, f2 = 1.0, 1.0, 0.0, 0.0
     d, d1 = 1.0, 0.0
+    y, y1, y2 = 0.0, 0.0, 0.0
     seen = 0
+    shifted = True
     for j in range(n):
         b, g, c, q = par[j, 0], par[j, 1], par[j, 2], par[j, 3]
         op = ops[j]
-        if op == PADDING:
-            den = (1.0 - c) * f + c * z
-            den1 = (1.0 - c) * f1 + c * z1
-            den2 = (1.0 - c) * f2 + c * z2
-            y = z * f / den
-            y1 = (z1 * f + z * f1 - y * den1) / den
-            y2 = (z2 * f + 2.0 * z1 * f1 + z * f2 - 2.0 * y1 * den1 - y * den2) / den
-            f, f1, f2 = g * y, g * y1, g * y2
-            z, z1, z2 = g * z + q, g * z1, g * z2
-            continue
+        if shifted:
+            inverse = 1.0 / z
+            y = f * inverse
+            y1 = (f1 - y * z1) * inverse
+            y2 = (f2 - 2.0 * y1 * z1 - y * z2) * inverse
         v, v1, v2 = z - b * f, z1 - b * f1, z2 - b * f2
         if b > 0.0:
             d, d1 = v1, v2
@@ -67,10 +65,13 @@ def probe(ops, par, n, t, start, out):
                 out[9], out[10] = d, d1
                 return seen
             seen += 1
-        if op == WISHART:
-            r = z / f
-            r1 = (z1 - r * f1) / f
-            r2 = (z2 - 2.0 * r1 * f1 - r * f2) / f
+        if op == GATE:
+            f, f1, f2 = g * y * v, g * (y1 * v + y * v1), g * (y2 * v + 2.0 * y1 * v1 + y * v2)
+            z, z1, z2 = g * v + q, g * v1, g * v2
+        elif op == WISHART:
+            r = 1.0 / y
+            r1 = -y1 * r * r
+            r2 = -(y2 * r + 2.0 * y1 * r1) * r
             u = c - 1.0 + r
             h, h1, h2 = v * u, v1 * u + v * r1, v2 * u + 2.0 * v1 * r1 + v * r2
             d, d1 = h1, h2
@@ -83,17 +84,27 @@ def probe(ops, par, n, t, start, out):
             seen += 1
             f, f1, f2 = g * c * v, g * c * v1, g * c * v2
             z, z1, z2 = g * h + q, g * h1, g * h2
+            if q == 0.0:
+                y = c / u
+                y1 = -y * r1 / u
+                y2 = -(y * r2 + 2.0 * y1 * r1) / u
         elif op == CORNER:
+            share = c / (1.0 - b * y)
+            slope = share * share / c
+            y2 = slope * (y2 + 2.0 * b / c * share * y1 * y1)
+            y, y1 = share * y, slope * y1
             f, f1, f2 = g * c * f, g * c * f1, g * c * f2
             z, z1, z2 = g * v + q, g * v1, g * v2
         else:
-            w = v / z
-            w1 = (v1 - w * z1) / z
-            w2 = (v2 - 2.0 * w1 * z1 - w * z2) / z
-            f2 = g * (f2 * w + 2.0 * f1 * w1 + f * w2)
-            f1 = g * (f1 * w + f * w1)
-            f = g * f * w
-            z, z1, z2 = g * v + q, g * v1, g * v2
+            share = 1.0 / (c + (1.0 - c) * y)
+            slope = c * share * share
+            y2 = slope * (y2 - 2.0 * (1.0 - c) * share * y1 * y1)
+            y, y1 = share * y, slope * y1
+            f2 = g * (z2 * y + 2.0 * z1 * y1 + z * y2)
+            f1 = g * (z1 * y + z * y1)
+            f = g * z * y
+            z, z1, z2 = g * z + q, g * z1, g * z2
+        shifted = q != 0.0
     out[0], out[1], out[2], out[3], out[4], out[5] = z, f, z1, f1, z2, f2
     out[9], out[10] = d, d1
     return PASS
@@ -151,7 +162,8 @@ def find_edge(ops, par, n, inside, outside, start, last, out):
 def search(ops, par, n, lo, hi, start, out):
     """A point of the one gap inside (lo, hi), both ends of which fail.
 
-    Returns (code, t): 0 found at t, 1 certified empty, 2 collapsed below rounding at t.
+    Returns (code, t): 0 found at t, 1 certified empty, 2 collapsed below rounding at t. The search
+    runs into an end of the interval only where there is no gap.
     """
     klo, plo, dlo, zlo = -1, 0.0, 0.0, 0.0
     khi, phi, dhi, zhi = -2, 0.0, 0.0, 0.0
@@ -164,8 +176,8 @@ def search(ops, par, n, lo, hi, start, out):
             lo, klo, plo, dlo, zlo = t, code, out[6], out[7], out[8]
         else:
             hi, khi, phi, dhi, zhi = t, code, out[6], out[7], out[8]
-        if hi - lo <= 4.0 * EPS * max(abs(lo), abs(hi)):
-            return 2, t
+        if hi - lo <= 4.0 * EPS * max(abs(lo), abs(hi)) or abs(t) < 1e-100 * start:
+            return (1 if klo < 0 or khi < 0 else 2), t
         t = midpoint(lo, hi)
         if klo == khi:
             s = (phi - plo + dlo * zlo - dhi * zhi) / (dlo - dhi)
@@ -174,7 +186,7 @@ def search(ops, par, n, lo, hi, start, out):
             share = (s - zlo) / (zhi - zlo)
             if share == share:
                 t = lo + min(max(share, 0.1), 0.9) * (hi - lo)
-    return 2, t
+    return (1 if klo < 0 or khi < 0 else 2), t
 
 
 @inline
@@ -253,11 +265,15 @@ def padding_root(ops, par, n, lo, hi, start, out):
 
 @inline
 def insert_sorted(points, count, t):
-    """Insert t into the ascending list points[:count]; returns the new count."""
+    """Insert t into the ascending list points[:count], once; returns the new count."""
     i = count
     while i > 0 and points[i - 1] > t:
-        points[i] = points[i - 1]
         i -= 1
+    size = 8.0 * EPS * abs(t)
+    if (i > 0 and t - points[i - 1] <= size) or (i < count and points[i] - t <= size):
+        return count
+    for k in range(count, i, -1):
+        points[k] = points[k - 1]
     points[i] = t
     return count + 1
 
@@ -300,16 +316,8 @@ def find_cuts(ops, par, start, cut_atoms):
         if op == PADDING and j < last:
             fresh = np.empty(count + 1)
             found = 0
-            for i in range(count):
-                right = points[i + 1] if i + 1 < count else math.inf
-                if right == math.inf:
-                    right = points[i] + 1.0
-                    for _ in range(60):
-                        code = probe(ops, par, j, right, start, out)
-                        if code == PASS and out[1] > 0.0:
-                            break
-                        right = points[i] + 4.0 * (right - points[i])
-                root = padding_root(ops, par, j, points[i], right, start, out)
+            for i in range(count - 1):
+                root = padding_root(ops, par, j, points[i], points[i + 1], start, out)
                 if root == root:
                     fresh[found] = root
                     found += 1
@@ -390,22 +398,27 @@ def find_gaps(ops, par, start, cuts):
 def reference(ops, par, n, t, start, ref):
     """State at an edge before every operation, ref (n + 1, 4): z, F, v, and v/z or z/F."""
     z, f = start + t, t
+    r = z / f
     for j in range(n):
         b, g, c, q = par[j, 0], par[j, 1], par[j, 2], par[j, 3]
         op = ops[j]
         v = z - b * f
         ref[j, 0], ref[j, 1], ref[j, 2], ref[j, 3] = z, f, v, 0.0
         if op == PADDING:
-            f = g * z * f / ((1.0 - c) * f + c * z)
-            z = g * z + q
+            r = 1.0 - c + c * r
+            f, z = g * z / r, g * z + q
         elif op == WISHART:
-            ref[j, 3] = z / f
-            f, z = g * c * v, g * v * (c - 1.0 + z / f) + q
+            ref[j, 3] = r
+            f, z = g * c * v, g * v * (c - 1.0 + r) + q
+            r = (c - 1.0 + r) / c
         elif op == CORNER:
             f, z = g * c * f, g * v + q
+            r = (r - b) / c
         else:
-            ref[j, 3] = v / z
-            f, z = g * f * (v / z), g * v + q
+            ref[j, 3] = 1.0 - b / r
+            f, z = g * v / r, g * v + q
+        if q != 0.0:
+            r = z / f
     ref[n, 0], ref[n, 1], ref[n, 2], ref[n, 3] = z, f, z, 0.0
 
 

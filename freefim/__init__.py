@@ -8,6 +8,30 @@ from typing import Any
 
 _PUBLIC = {
     "errors": ("ConvergenceError", "MissingExtraError", "SpecError"),
+    "tables": ("Table",),
+    "free.law": ("Law",),
+    "networks.network": ("Network",),
+    "networks.order_parameters": ("OrderParameters",),
+    "networks.meanfield": ("CriticalPoint", "critical_initialization"),
+    "networks.activations": (
+        "ELU",
+        "GELU",
+        "Abs",
+        "CustomActivation",
+        "Erf",
+        "HardTanh",
+        "LeakyReLU",
+        "Linear",
+        "ReLU",
+        "ShiftedReLU",
+        "SiLU",
+        "Sine",
+        "Softplus",
+        "Tanh",
+    ),
+    "montecarlo.empirical": ("EmpiricalSpectrum",),
+    "montecarlo.sampler": ("sample_networks",),
+    "spectra.conditional_fim": ("ConditionalFIM",),
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 

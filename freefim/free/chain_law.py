@@ -1,0 +1,112 @@
+"""The law of a chain: a frozen value whose numbers are computed when they are first asked for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from freefim.free.chain import Chain
+from freefim.free.derivation import Derivation
+from freefim.free.law import Law, Solution
+from freefim.free.moments import chain_moments, is_rational
+from freefim.free.projection import is_projection_chain, solve_projection
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+__all__ = ["ChainLaw"]
+
+
+@dataclass(frozen=True, repr=False)
+class ChainLaw(Law):
+    """The law of a chain of free operations.
+
+    Chains of projections, Gaussian matrices, corners and paddings are composed in closed form;
+    any other leaf is solved jointly with all others.
+
+    Parameters
+    ----------
+    chain : Chain
+        The operations.
+    layer_ends : tuple of int, optional
+        After how many moves each layer ends; `layers` are the laws at those places.
+    expression : str, optional
+        Python that makes this law; its ``repr``.
+
+    Raises
+    ------
+    ConvergenceError
+        At the first look at its numbers, if they cannot be had to the promised accuracy.
+
+    Examples
+    --------
+    X Xᵀ with X a square Gaussian matrix of variance 1/n has Catalan moments:
+
+    >>> from freefim.free.chain import Chain, Gaussian
+    >>> law = ChainLaw(Chain(1, (Gaussian(1, 1),)))
+    >>> [int(law.moment(k)) for k in (1, 2, 3, 4)]
+    [1, 2, 5, 14]
+    >>> law.bands
+    ((0.0, 4.0),)
+    """
+
+    chain: Chain
+    layer_ends: tuple[int, ...] = ()
+    expression: str | None = field(default=None, compare=False)
+
+    @cached_property
+    def solution(self) -> Solution:
+        """The solved law."""
+        if is_projection_chain(self.chain):
+            return solve_projection(self.chain)
+        from freefim.free.joint import solve_joint  # noqa: PLC0415
+
+        return solve_joint(self.chain)
+
+    @property
+    def layers(self) -> tuple["ChainLaw", ...]:
+        """The laws of every depth, each the start of the next."""
+        return tuple(
+            ChainLaw(Chain(self.chain.start, self.chain.moves[:end]), self.layer_ends[: i + 1])
+            for i, end in enumerate(self.layer_ends)
+        )
+
+    def moments(self, order: int) -> "tuple[Fraction | float, ...]":
+        """Moments E x, …, E x^order by power series; exact rationals if the chain is rational."""
+        return chain_moments(self.chain, order)
+
+    def moment(self, k: int) -> Any:
+        """Moment E x^k, k >= 0; an exact rational if the chain is rational."""
+        if isinstance(k, int) and not isinstance(k, bool) and 0 < k <= _SERIES_ORDERS:
+            return self.moments(k)[-1]
+        return super().moment(k)
+
+    def variance(self) -> Any:
+        """Second central moment, without cancellation where the chain is rational."""
+        if is_rational(self.chain):
+            return super().variance()
+        mean = float(self.mean())
+        return self.expect(lambda x: (x - mean) ** 2)
+
+    def expect(self, function: Callable[[Any], ArrayLike]) -> float:
+        """Mean of a function of the spectrum: a linear spectral statistic."""
+        if not self.chain.moves:
+            return float(np.asarray(function(np.array([float(self.chain.start)])))[0])
+        return super().expect(function)
+
+    def derivation(self) -> Derivation:
+        """The chain of transforms that makes the law, with its numbers; text and sympy."""
+        return Derivation(self.chain, self.layer_ends)
+
+    def __repr__(self) -> str:
+        if self.expression is not None:
+            return self.expression
+        ends = f", layer_ends={self.layer_ends!r}" if self.layer_ends else ""
+        return f"ChainLaw({self.chain!r}{ends})"
+
+
+# Series cost order^3 operations a move and lose a digit every few orders; beyond, quadrature.
+_SERIES_ORDERS = 16

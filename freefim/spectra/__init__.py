@@ -1,0 +1,1 @@
+"""One small room per spectrum: network → law, its witness, its verdict."""

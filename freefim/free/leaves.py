@@ -1,3 +1,4 @@
+# ruff: noqa: D102  (what `Leaf` describes is not described again)
 r"""Leaves: the laws on :math:`[0, \infty)` that a chain multiplies by, through their transforms.
 
 A leaf :math:`\nu` enters a chain through :math:`m_\nu(w) = \int x/(w - x)\,\nu(dx)`. Laws with
@@ -12,7 +13,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import comb, ndtri
 
 __all__ = [
     "VISIBLE",
@@ -94,6 +94,13 @@ class Leaf(ABC):
             ``ATOMS``: :math:`m = \sum c_k g_k/(w - g_k)`, :math:`1 + m = w \sum c_k/(w - g_k)`,
             the weights summing to 1; otherwise empty.
         """
+
+
+def _two_sided(mass: float) -> float:
+    """Return x with P(|h| > x) = mass, h ~ N(0, 1)."""
+    from scipy.special import ndtri
+
+    return -float(ndtri(mass / 2))
 
 
 def _no_nodes() -> _Nodes:
@@ -225,7 +232,7 @@ class SechFourth(_Smooth):
         return np.asarray((p * g**k).sum(axis=1) / p.sum(), dtype=float)
 
     def bottom_quantile(self, mass: float = 1e-13) -> float:
-        h = -np.sqrt(self.variance) * ndtri(mass / 2)
+        h = np.sqrt(self.variance) * _two_sided(mass)
         return float(self.amplitude / np.cosh(h) ** 4)
 
     def kernel_data(self) -> KernelData:
@@ -253,7 +260,7 @@ class GaussianBump(_Smooth):
         return np.asarray(self.amplitude**k / np.sqrt(1 + 4 * k * self.variance), dtype=float)
 
     def bottom_quantile(self, mass: float = 1e-13) -> float:
-        return float(self.amplitude * np.exp(-2 * self.variance * ndtri(mass / 2) ** 2))
+        return float(self.amplitude * np.exp(-2 * self.variance * _two_sided(mass) ** 2))
 
     def kernel_data(self) -> KernelData:
         reals = np.array([self.variance, self.amplitude])
@@ -269,6 +276,8 @@ class CosineSquared(_Smooth):
     amplitude: float
 
     def moments(self, order: int) -> NDArray[np.float64]:
+        from scipy.special import comb
+
         # cos^{2k} u = 4^{-k} Σ_j C(2k, k+j) cos(2ju), E cos(2ju) = exp(-2j² Var u)
         k = np.arange(1, order + 1)[:, None]
         j = np.arange(-order, order + 1)
@@ -277,7 +286,7 @@ class CosineSquared(_Smooth):
 
     def bottom_quantile(self, mass: float = 1e-13) -> float:
         spread = self.frequency * np.sqrt(self.variance)
-        reach = -spread * ndtri(mass / 2)
+        reach = spread * _two_sided(mass)
         zeros = np.pi * (np.arange(0.5, 2 + reach / np.pi))
         at_zeros = 2 * np.exp(-((zeros / spread) ** 2) / 2).sum() / (spread * np.sqrt(2 * np.pi))
         # Either the tail ends before the first zero of the cosine, or it is flat around zeros.
@@ -301,6 +310,8 @@ class Contour(Leaf):
     ----------
     nodes, weights : ndarray of complex128, shape (n,)
         g_k and c_k; the weights sum to 1.
+    values, masses : ndarray of float64, shape (m,)
+        A quadrature rule on the real axis, for the moments.
     bounds : (float, float)
         Minimum and visible maximum.
     atoms : tuple of (float, float)
@@ -313,6 +324,8 @@ class Contour(Leaf):
 
     nodes: _Nodes
     weights: _Nodes
+    values: _Reals
+    masses: _Reals
     bounds: tuple[float, float]
     atoms: tuple[tuple[float, float], ...] = ()
     gaps: tuple[tuple[float, float], ...] = ()
@@ -328,7 +341,7 @@ class Contour(Leaf):
 
     def moments(self, order: int) -> NDArray[np.float64]:
         k = np.arange(1, order + 1)[:, None]
-        return np.asarray((self.weights * self.nodes**k).sum(axis=1).real, dtype=float)
+        return np.asarray((self.masses * self.values**k).sum(axis=1), dtype=float)
 
     def bottom_quantile(self, mass: float = 1e-13) -> float:
         # Along the path the partial sums of the weights have the size of the mass, not its sign.

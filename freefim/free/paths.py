@@ -1,0 +1,210 @@
+"""Paths: the pieces of a gate g(h) = φ'(h)² and the maps of the real line onto them.
+
+On a piece g is monotone. Its map τ -> h makes log|g - g(end)| proportional to τ towards the ends,
+so that the poles of 1/(w - g) lie near the real line for every real w, and it is analytic in the
+strip of height 2π around the real line.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "REACH",
+    "Between",
+    "End",
+    "Flat",
+    "Line",
+    "Outwards",
+    "Path",
+    "Piece",
+    "Tail",
+    "path_of",
+]
+
+_Reals = NDArray[np.float64]
+_Complexes = NDArray[np.complex128]
+
+#: How far the paths go, in standard deviations.
+REACH = 9.0
+#: -log|g - g(end)| of the outermost node at an end where g turns, and at a zero of g.
+_TURN_DEPTH, _ZERO_DEPTH = 28.0, 54.0
+#: At this τ a tail has long come as close to its limit as 64-bit numbers can.
+_FLAT_BY = 90.0
+
+
+@dataclass(frozen=True)
+class End:
+    """An end of a piece: g turns there (φ'' = 0), vanishes there (φ' = 0) or has a kink there."""
+
+    place: float
+    kind: Literal["turn", "zero", "kink"]
+
+    @property
+    def depth(self) -> float:
+        """How far the path goes in τ; g - g(end) is proportional to e^τ, to e^{τ/2} at a kink."""
+        return {"turn": _TURN_DEPTH, "zero": _ZERO_DEPTH, "kink": 2 * _TURN_DEPTH}[self.kind]
+
+
+@dataclass(frozen=True)
+class Tail:
+    r"""The way to infinity, x being the distance to the other end of the piece (or to 0).
+
+    Parameters
+    ----------
+    rate, curvature : float
+        log|g - limit| falls about like -(rate · x + curvature · x²).
+    limit : float or None
+        g at infinity; None if g is known on the visible range only.
+    """
+
+    rate: float
+    curvature: float = 0.0
+    limit: float | None = None
+
+
+@dataclass(frozen=True)
+class Piece:
+    """An interval on which g is monotone.
+
+    Parameters
+    ----------
+    derivative : callable
+        φ' of a real or complex array, analytic around the inside of the interval.
+    left, right : End or Tail
+        Its ends.
+    """
+
+    derivative: Callable[[NDArray[Any]], NDArray[Any]]
+    left: End | Tail
+    right: End | Tail
+
+    def gate(self, h: float) -> float:
+        """Value of g at a real point."""
+        return float(self.derivative(np.array([h]))[0] ** 2)
+
+    def value(self, end: End | Tail, reach: float) -> float:
+        """Value of g at an end: at infinity the limit, or the value at ±`reach`."""
+        if isinstance(end, End):
+            return 0.0 if end.kind == "zero" else self.gate(end.place)
+        if end.limit is not None:
+            return end.limit
+        return self.gate(-reach if end is self.left else reach)
+
+    def clipped(self, reach: float) -> tuple[float, float]:
+        """Return the ends of the interval, those beyond ±`reach` moved there."""
+        left = self.left.place if isinstance(self.left, End) else -np.inf
+        right = self.right.place if isinstance(self.right, End) else np.inf
+        return max(left, -reach), min(right, reach)
+
+
+@dataclass(frozen=True)
+class Flat:
+    """An interval on which g is constant."""
+
+    left: float
+    right: float
+    value: float
+
+
+@dataclass(frozen=True)
+class Between:
+    """Logistic map between two ends: h - end is proportional to e^{∓τ/2}."""
+
+    left: End
+    right: End
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Range of τ that matters."""
+        return -self.left.depth, self.right.depth
+
+    @property
+    def ends(self) -> dict[int, End]:
+        """Ends by the index of the node next to them."""
+        return {0: self.left, -1: self.right}
+
+    def at(self, tau: _Complexes) -> tuple[_Reals, _Complexes, _Complexes]:
+        """Nearest end, the offset of h from it, and |dh/dτ|."""
+        after = tau.real > 0
+        small = np.exp(np.where(after, -tau, tau) / 2)
+        near, far = small / (1 + small), 1 / (1 + small)
+        a, b = self.left.place, self.right.place
+        offset = (b - a) * np.where(after, -near, near)
+        return np.where(after, b, a), offset, (b - a) * near * far / 2
+
+
+@dataclass(frozen=True)
+class Outwards:
+    """From an end towards ±∞: rate · x + curvature · x² = 2 log(1 + e^{τ/2}), x = |h - end|."""
+
+    end: End
+    tail: Tail
+    side: float
+    reach: float
+
+    @property
+    def ends(self) -> dict[int, End]:
+        """The end by the index of the node next to it."""
+        return {0: self.end}
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Range of τ that matters."""
+        x = self.reach - self.side * self.end.place
+        v = max(self.tail.rate * x + self.tail.curvature * x * x, 0.0)
+        if self.tail.limit is not None:
+            v = min(v, _FLAT_BY)
+        return -self.end.depth, v + 2 * np.log(-np.expm1(-v / 2)) if v > 0 else -np.inf
+
+    def at(self, tau: _Complexes) -> tuple[_Reals, _Complexes, _Complexes]:
+        """Nearest end, the offset of h from it, and |dh/dτ|."""
+        after = tau.real > 0
+        small = np.exp(np.where(after, -tau, tau) / 2)
+        v = 2 * np.log1p(small) + np.where(after, tau, 0)
+        root = np.sqrt(self.tail.rate**2 + 4 * self.tail.curvature * v)
+        speed = np.where(after, 1, small) / (1 + small) / root
+        offset = 2 * v / (self.tail.rate + root)
+        anchor = np.full(tau.shape, self.end.place, dtype=float)
+        return anchor, self.side * offset, np.asarray(speed)
+
+
+@dataclass(frozen=True)
+class Line:
+    """The whole line, h = τ / rate."""
+
+    rate: float
+    reach: float
+
+    @property
+    def ends(self) -> dict[int, End]:
+        """No ends."""
+        return {}
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Range of τ that matters."""
+        return -self.rate * self.reach, self.rate * self.reach
+
+    def at(self, tau: _Complexes) -> tuple[_Reals, _Complexes, _Complexes]:
+        """Return 0, h and dh/dτ."""
+        speed = np.full(tau.shape, 1 / self.rate, dtype=complex)
+        return np.zeros(tau.shape), tau / self.rate, speed
+
+
+Path = Between | Outwards | Line
+
+
+def path_of(piece: Piece, reach: float) -> Path:
+    """Map onto a piece; ±`reach` is as far as tails are followed."""
+    left, right = piece.left, piece.right
+    if isinstance(left, End):
+        if isinstance(right, End):
+            return Between(left, right)
+        return Outwards(left, right, 1.0, reach)
+    if isinstance(right, End):
+        return Outwards(right, left, -1.0, reach)
+    return Line(max(left.rate, right.rate), reach)

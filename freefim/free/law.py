@@ -40,7 +40,7 @@ class Solution(Protocol):
     def pdf(self, x: Array) -> Array: ...
     def cdf(self, x: Array) -> Array: ...
     def cauchy(self, z: NDArray[np.complex128]) -> NDArray[np.complex128]: ...
-    def nodes(self) -> tuple[Array, Array]: ...
+    def nodes(self, splits: int = 1) -> tuple[Array, Array]: ...
 
 
 class Law(ABC):
@@ -132,23 +132,16 @@ class Law(ABC):
         Parameters
         ----------
         function : callable
-            Vectorised, and smooth on the support.
+            Vectorised, and piecewise smooth on the support.
 
         Raises
         ------
         SpecError
             If the function is not finite on the support.
+        ConvergenceError
+            If the integral does not settle to 1e-9 of the mean of its absolute value.
         """
-        x, weights = self.solution.nodes()
-        points = np.concatenate([x, [location for location, _ in self.atoms]])
-        masses = np.concatenate([weights, [mass for _, mass in self.atoms]])
-        values = np.broadcast_to(np.asarray(function(points), dtype=float), points.shape)
-        wrong = ~np.isfinite(values) & (masses > 0.0)
-        if np.any(wrong):
-            where = float(points[wrong][0])
-            raise SpecError(f"function must be finite on the support, got {values[wrong][0]!r} "
-                            f"at x = {where!r}")  # fmt: skip
-        return float(np.sum(np.where(masses > 0.0, values, 0.0) * masses))
+        return quantiles.expect(self.solution, function)
 
     def moment(self, k: int) -> Any:
         """Moment E x^k, k >= 0."""

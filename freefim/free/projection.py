@@ -83,16 +83,37 @@ class ProjectionSolution:
         values[np.isnan(x)] = np.nan
         return np.minimum(values, 1.0)
 
-    def nodes(self) -> tuple[Array, Array]:
+    def nodes(self, splits: int = 1) -> tuple[Array, Array]:
         """Quadrature of the a.c. part: x and weights with Σ weight f(x) = ∫ f ρ.
+
+        Each panel of the density is cut in `splits` pieces with nodes of their own, for functions
+        less smooth than the density.
 
         Raises
         ------
         ConvergenceError
             If a band's density does not integrate to its exact mass within 1e-10.
         """
-        x, weights, _ = self._quadrature
-        return x, weights
+        panels, densities, _ = self._quadrature
+        node, weight = _clenshaw_curtis()
+        band = panels[:, 0].astype(int)[:, None]
+        # the pieces' nodes as seen from their panel, in [-1, 1]
+        local = ((2 * np.arange(splits) + 1)[:, None] + node).ravel() / splits - 1.0
+        middle = 0.5 * (panels[:, 1] + panels[:, 2])[:, None]
+        half = 0.5 * (panels[:, 2] - panels[:, 1])[:, None]
+        theta = middle + half * local
+        width = self._widths[band]
+        x = np.where(
+            theta < 0.5 * math.pi,
+            self._x_edges[band, 0] + width * np.sin(0.5 * theta) ** 2,
+            self._x_edges[band, 1] - width * np.cos(0.5 * theta) ** 2,
+        )
+        values = densities
+        if splits > 1:
+            chebyshev = np.cos(np.arange(node.size)[:, None] * np.arccos(local))
+            values = densities @ _grid()[2:].T @ chebyshev
+        weights = half / splits * np.tile(weight, splits) * values
+        return x.ravel(), weights.ravel()
 
     @property
     def accuracy(self) -> Accuracy:
@@ -107,29 +128,19 @@ class ProjectionSolution:
 
     @cached_property
     def _quadrature(self) -> tuple[Array, Array, float]:
-        """Nodes, weights, and the largest defect of a band's mass."""
+        """Panels that resolve the density, its values there, the largest defect of a mass."""
         from freefim.free.projection_kernels import solve_bands  # noqa: PLC0415
 
         if not self.bands:
-            return np.empty(0), np.empty(0), 0.0
+            return np.empty((0, 3)), np.empty((0, 17)), 0.0
         ops, par, start = self._curve
         panels, _, densities, failures = solve_bands(
             ops, par, start, self._edges, self._info, self._widths, _grid(),
             _QUADRATURE_TAIL, _PANEL_LIMIT,
         )  # fmt: skip
-        node, weight = _clenshaw_curtis()
+        by_panel = 0.5 * (panels[:, 2] - panels[:, 1]) * (densities @ _clenshaw_curtis()[1])
         band = panels[:, 0].astype(int)
-        middle = 0.5 * (panels[:, 1] + panels[:, 2])[:, None]
-        half = 0.5 * (panels[:, 2] - panels[:, 1])[:, None]
-        theta = middle + half * node
-        width = self._widths[band][:, None]
-        x = np.where(
-            theta < 0.5 * math.pi,
-            self._x_edges[band, 0][:, None] + width * np.sin(0.5 * theta) ** 2,
-            self._x_edges[band, 1][:, None] - width * np.cos(0.5 * theta) ** 2,
-        )
-        weights = half * weight * densities
-        found = np.bincount(band, weights=weights.sum(axis=1), minlength=len(self.bands))
+        found = np.bincount(band, weights=by_panel, minlength=len(self.bands))
         defects = np.abs(found - np.asarray(self.band_masses))
         worst = int(np.argmax(defects))
         if failures or not defects[worst] <= _MASS_TOLERANCE:
@@ -137,7 +148,7 @@ class ProjectionSolution:
                 f"the density of the band {self.bands[worst]} integrates to {found[worst]!r}, its "
                 f"exact mass is {self.band_masses[worst]!r} ({failures} nodes did not converge)"
             )
-        return x.ravel(), weights.ravel(), float(defects[worst])
+        return panels, densities, float(defects[worst])
 
     def cauchy(self, z: NDArray[np.complex128]) -> NDArray[np.complex128]:
         """Cauchy transform at z outside the support; Im G < 0 on the upper half plane."""

@@ -1,18 +1,58 @@
-"""Quantiles of a solved law."""
+"""Quantiles and means of functions of a solved law."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from freefim.errors import ConvergenceError
+from freefim.errors import ConvergenceError, SpecError
 
 if TYPE_CHECKING:
     from freefim.free.law import Solution
 
-__all__ = ["icdf"]
+__all__ = ["expect", "icdf"]
 
 Array = NDArray[np.float64]
+
+
+_SETTLED, _ACCEPTED = 1e-13, 1e-9
+_MOST_SPLITS = 512
+
+
+def expect(solution: "Solution", function: Callable[[Array], ArrayLike]) -> float:
+    """∫ f dμ over atoms and bands; the panels of the bands are split until it settles."""
+    locations = np.array([location for location, _ in solution.atoms])
+    masses = np.array([mass for _, mass in solution.atoms])
+    atoms = float(np.sum(_values(function, locations) * masses))
+    if not solution.bands:
+        return atoms
+    splits, last, change, size = 1, np.nan, np.inf, 0.0
+    while splits <= _MOST_SPLITS:
+        x, weights = solution.nodes(splits)
+        parts = _values(function, x[weights != 0.0]) * weights[weights != 0.0]
+        total, size = atoms + float(np.sum(parts)), abs(atoms) + float(np.sum(np.abs(parts)))
+        change = abs(total - last)
+        if change <= _SETTLED * size:
+            return total
+        last = total
+        splits *= 2
+    if change <= _ACCEPTED * size:
+        return last
+    raise ConvergenceError(
+        f"the mean of the function did not settle: {last!r}, still moving by {change:.1e}"
+    )
+
+
+def _values(function: Callable[[Array], ArrayLike], x: Array) -> Array:
+    values = np.broadcast_to(np.asarray(function(x), dtype=float), x.shape)
+    wrong = ~np.isfinite(values)
+    if np.any(wrong):
+        raise SpecError(
+            f"function must be finite on the support, got {float(values[wrong][0])!r} "
+            f"at x = {float(x[wrong][0])!r}"
+        )
+    return values
 
 
 def icdf(solution: "Solution", p: Array) -> Array:

@@ -15,7 +15,15 @@ from freefim.free.accuracy import Accuracy
 from freefim.free.chain import Chain, Corner, Gaussian, Product
 from freefim.free.joint_edges import outer_edge
 from freefim.free.joint_program import Program, compile_chain
-from freefim.free.panels import NODES, Band, chebyshev_nodes, refinement, tail
+from freefim.free.panels import (
+    NODES,
+    Band,
+    chebyshev_nodes,
+    end_nodes,
+    from_end_nodes,
+    refinement,
+    tail,
+)
 
 __all__ = ["JointSolution", "solve_joint"]
 
@@ -24,6 +32,7 @@ _Nodes = NDArray[np.complex128]
 
 _FLOOR = 1e-12
 _TOLERANCE = 2e-11
+_LOST = 1e11
 _BALANCE = 1e-9
 _MOST_PANELS = 500
 
@@ -129,14 +138,14 @@ def _descend(program: Program, y: complex) -> tuple[complex, _Nodes, _Nodes]:
         far = 1j * reach
         w = _far_start(program, far)[None, :]
         dw = np.empty_like(w)
-        status, _ = solve_each(*program.arrays, program.eps, np.array([far]), w, dw)
+        status, _, _ = solve_each(*program.arrays, program.eps, np.array([far]), w, dw)
         if status[0] == 0:
             break
         reach *= 10.0
     else:
         raise ConvergenceError(f"the chain has no solution found at y = {far:.3g}")
     w, dw = w[0], dw[0]
-    reached, n, _, _ = follow(
+    reached, n, _, _, _ = follow(
         *program.arrays, program.eps, np.log(far), np.log(complex(y)), 0, 0.0, np.ones(1), w, dw
     )
     if reached < 1:
@@ -155,39 +164,46 @@ class _Tracer:
         self.count = 0
 
     def carry(self, t0: float, ts: _Reals, w: _Nodes, dw: _Nodes) -> tuple[_Nodes, ...]:
-        """n, w, dw at the parameters ts, reached in order from t0."""
+        """n, w, dw and rounding at the parameters ts, reached in order from t0."""
         from freefim.free.joint_kernels import follow
 
-        reached, n, ws, dws = follow(
+        reached, n, ws, dws, losses = follow(
             *self.program.arrays, self.program.eps, *self.path, t0, ts, w.copy(), dw.copy()
         )
         if reached < ts.size:
-            y = float(np.exp(self.band.log_y(ts[reached])))
             raise ConvergenceError(
-                f"the continuation along a band got stuck at x = {self.program.shift + y!r}"
+                f"the continuation along a band got stuck at x = {self.place(ts[reached])!r}"
             )
-        return n, ws, dws
+        return n, ws, dws, losses
 
-    def log_profile(self, t: _Reals, n: _Nodes) -> tuple[_Reals, float]:
+    def log_profile(self, t: _Reals, n: _Nodes, loss: _Reals) -> tuple[_Reals, float]:
         """log ρ dy/dt without its powers, and the rounding it carries."""
         with np.errstate(divide="ignore", invalid="ignore"):
             logs = np.log(-n.imag / np.pi) + np.log(self.band.dlog_y(t)) - self.band.log_powers(t)
-        return logs, float(2e-15 * np.abs(n / n.imag).max())
+        return logs, float((1e-15 * (np.abs(n / n.imag) + loss)).max())
+
+    def nodes(self, left: float, right: float) -> _Reals:
+        """Where a panel is solved: edges are approached in the square of the distance."""
+        if left == 0.0:
+            return end_nodes(left, right, at_left=True)
+        if self.kind == 2 and right == np.pi:
+            return end_nodes(left, right, at_left=False)
+        return chebyshev_nodes(left, right)
 
     def panels(
         self, left: float, right: float, solved: tuple[_Nodes, ...], depth: int = 0
     ) -> list[tuple[float, float, _Reals]]:
         """Split [left, right], solved at its nodes, until every panel is resolved."""
-        from freefim.free.joint_kernels import solve_each
-
-        t = chebyshev_nodes(left, right)
-        n, ws, dws = solved
-        logs, noise = self.log_profile(t, n)
+        t = self.nodes(left, right)
+        n, ws, dws, loss = solved
+        logs, noise = self.log_profile(t, n, loss)
         if not np.isfinite(logs).all():
             raise ConvergenceError(
-                f"the density vanishes inside a band near x = "
-                f"{self.program.shift + float(np.exp(self.band.log_y(t[NODES // 2])))!r}"
+                f"the density vanishes inside a band near x = {self.place(t[NODES // 2])!r}"
             )
+        at_end = left == 0.0 or (self.kind == 2 and right == np.pi)
+        if at_end:
+            logs = from_end_nodes(at_left=left == 0.0) @ logs
         size = tail(logs)
         if size < max(_TOLERANCE, noise) or depth > 40:
             self.worst_tail = max(self.worst_tail, size)
@@ -196,24 +212,42 @@ class _Tracer:
         if self.count > _MOST_PANELS:
             raise ConvergenceError(
                 f"the density is not resolved by {_MOST_PANELS} panels near x = "
-                f"{self.program.shift + float(np.exp(self.band.log_y(t[0])))!r}"
+                f"{self.place(t[0])!r}"
             )
         middle = 0.5 * (left + right)
-        inner = np.concatenate([chebyshev_nodes(left, middle), chebyshev_nodes(middle, right)])
-        guess = refinement() @ ws
+        out = []
+        for k, (start, stop) in enumerate(((left, middle), (middle, right))):
+            inner = self.nodes(start, stop)
+            if at_end:
+                near = int(np.abs(t - inner[-1]).argmin())
+                order = slice(None, None, -1)
+                found = self.carry(t[near], inner[order], ws[near], dws[near])
+                child = tuple(part[order] for part in found)
+            else:
+                guess = refinement()[k * NODES : (k + 1) * NODES] @ ws
+                child = self.polish(inner, guess, t, ws, dws)
+            out += self.panels(start, stop, child, depth + 1)
+        return out
+
+    def polish(
+        self, inner: _Reals, guess: _Nodes, t: _Reals, ws: _Nodes, dws: _Nodes
+    ) -> tuple[_Nodes, ...]:
+        """Newton from interpolated guesses; where one fails, carried from the nearest node."""
+        from freefim.free.joint_kernels import solve_each
+
         slopes = np.empty_like(guess)
         y = np.exp(self.band.log_y(inner)).astype(complex)
-        status, values = solve_each(
-            *self.program.arrays, self.program.eps, y, guess, slopes
-        )
+        status, n, loss = solve_each(*self.program.arrays, self.program.eps, y, guess, slopes)
         for i in np.flatnonzero(status):
             near = int(np.abs(t - inner[i]).argmin())
-            value, w, dw = self.carry(t[near], inner[i : i + 1], ws[near], dws[near])
-            values[i], guess[i], slopes[i] = value[0], w[0], dw[0]
-        halves = [(values[s], guess[s], slopes[s]) for s in (slice(NODES), slice(NODES, None))]
-        return self.panels(left, middle, halves[0], depth + 1) + self.panels(
-            middle, right, halves[1], depth + 1
-        )
+            found = self.carry(t[near], inner[i : i + 1], ws[near], dws[near])
+            for part, new in zip((n, guess, slopes, loss), found, strict=True):
+                part[i] = new[0]
+        return n, guess, slopes, loss
+
+    def place(self, t: float) -> float:
+        """The x of a parameter, for messages."""
+        return self.program.shift + float(np.exp(self.band.log_y(np.array(t))))
 
 
 def _visible_end(
@@ -224,20 +258,21 @@ def _visible_end(
     for _ in range(_MOST_PANELS):
         to = limit if abs(limit - t) < 1.5 * abs(step) else t + step
         order = slice(None, None, 1 if to > t else -1)
-        ts = chebyshev_nodes(min(t, to), max(t, to))
-        n, ws, dws = tracer.carry(t, ts[order], w, dw)
-        faint = np.flatnonzero(-n.imag < _FLOOR * np.abs(n))
+        ts = tracer.nodes(min(t, to), max(t, to))
+        found = tracer.carry(t, ts[order], w, dw)
+        n, ws, dws, loss = found
+        faint = np.flatnonzero((-n.imag < _FLOOR * np.abs(n)) | (loss > _LOST))
         if faint.size:
             # The band ends before the first faint node: a shorter panel, and nothing beyond.
             if faint[0] == 0:
                 break
             limit = float(ts[order][faint[0] - 1])
             continue
-        out += tracer.panels(min(t, to), max(t, to), (n[order], ws[order], dws[order]))
+        out += tracer.panels(min(t, to), max(t, to), tuple(part[order] for part in found))
         t, w, dw = to, ws[-1], dws[-1]
         if to == limit:
             break
-        _, ws, dws = tracer.carry(float(ts[order][-1]), np.array([to]), w, dw)
+        _, ws, dws, _ = tracer.carry(float(ts[order][-1]), np.array([to]), w, dw)
         w, dw = ws[-1], dws[-1]
         # Below this nothing is left: a power law at y = 0, of which 64 bits see no more.
         if -n[-1].imag < 1e-13 and tracer.kind == 1 and t * t > 46.0:

@@ -225,7 +225,8 @@ def _sweep(ops, pars, tab, reals, nodes, weights, y, w, wa, wb):
     """One pass: residuals and sensitivities of every w to δw_0 = s.
 
     Every quantity δ is carried as α + β s. Returns s, the n = y·G the step leads to,
-    dz/dw_0 / z, and the lowest Im z / |z| met. ``wa`` and ``wb`` receive δw_l = wa + wb·s.
+    dz/dw_0 / z, the lowest Im z / |z| met, and the factor by which the shifts amplify rounding.
+    ``wa`` and ``wb`` receive δw_l = wa + wb·s.
     """
     m, n, d = _leaf(w[0], 0, tab, reals, nodes, weights)
     z = w[0]
@@ -234,6 +235,7 @@ def _sweep(ops, pars, tab, reals, nodes, weights, y, w, wa, wb):
     za, zb = 0j, _inverse(w[0])
     ma, mb = 0j, d
     low = z.imag / (abs(z) + 1e-300)
+    loss = 1.0
     for i in range(1, ops.size):
         op = ops[i]
         a = pars[i, 0]
@@ -283,39 +285,45 @@ def _sweep(ops, pars, tab, reals, nodes, weights, y, w, wa, wb):
                 za *= f
                 zb *= f
                 z += q
+                loss = max(loss, q / (abs(z) + 1e-300))
         low = min(low, z.imag / (abs(z) + 1e-300))
     s = ((y - z) * _inverse(z) - za) * _inverse(zb)
-    return s, n + ma + mb * s, zb, low
+    return s, n + ma + mb * s, zb, low, loss
 
 
 @inline
 def _newton(ops, pars, tab, reals, nodes, weights, eps, y, w, wa, wb):
-    """Newton from `w` (overwritten) to the solution at `y`: status, n = y G, wb scale, sweeps.
+    """Newton from `w` (overwritten) to the solution at `y`: status, n = y G, sweeps, rounding.
 
-    `wb` leaves as dw_l/dlog y. A first step over half the size of some w is a rejection.
+    `wb` leaves as dw_l/dlog y. A step over half the size of some w is a rejection; so is a
+    solution off the physical sheet.
     """
     n = 0j
+    loss = 1.0
     for sweep in range(_SWEEPS):
-        s, n, zb, low = _sweep(ops, pars, tab, reals, nodes, weights, y, w, wa, wb)
+        s, n, zb, low, loss = _sweep(ops, pars, tab, reals, nodes, weights, y, w, wa, wb)
         worst = 0.0
+        close = 0.0
         for k in range(w.size):
             step = wa[k] + wb[k] * s
-            size = abs(w[k]) + eps[k]
-            worst = max(worst, abs(step) / size)
+            size = abs(w[k])
+            worst = max(worst, abs(step) / (size + eps[k]))
+            close = max(close, abs(step) / (size + 1e-300))
             w[k] += step
         if not worst < 0.5:
-            return STUCK, n, sweep
-        if worst < 1e-8:
-            if low < -1e-8:
-                return STUCK, n, sweep
+            break
+        if close < max(1e-8, 1e-14 * loss) or worst < 1e-15:
+            slack = -max(1e-9, 1e-14 * loss)
+            if low < 10.0 * slack:
+                break
             if n.imag * y.real - n.real * y.imag > 1e-11 * abs(n * y):
-                return STUCK, n, sweep
+                break
             for k in range(w.size):
-                if w[k].imag < -1e-9 * (abs(w[k]) + eps[k]):
-                    return STUCK, n, sweep
+                if w[k].imag < slack * (abs(w[k]) + eps[k]):
+                    return STUCK, n, sweep, loss
                 wb[k] *= _inverse(zb)
-            return OK, n, sweep
-    return STUCK, n, _SWEEPS
+            return OK, n, sweep, loss
+    return STUCK, n, _SWEEPS, loss
 
 
 @inline
@@ -351,6 +359,7 @@ def _follow(ops, pars, tab, reals, nodes, weights, eps, a, b, kind, t0, t1, w, d
     t = t0
     step = t1 - t0
     n = 0j
+    loss = 1.0
     for _ in range(600):
         last = abs(step) >= abs(t1 - t)
         to = t1 if last else t + step
@@ -364,69 +373,72 @@ def _follow(ops, pars, tab, reals, nodes, weights, eps, a, b, kind, t0, t1, w, d
             for k in range(w.size):
                 trial[k] = w[k] + dw[k] * move
             y = _path_y(to, a, b, kind)
-            status, n, sweeps = _newton(
+            status, n, sweeps, loss = _newton(
                 ops, pars, tab, reals, nodes, weights, eps, y, trial, wa, slope
             )
         else:
-            status, sweeps = STUCK, 9
+            status, sweeps = STUCK, _SWEEPS
         if status == OK:
             for k in range(w.size):
                 w[k] = trial[k]
                 dw[k] = slope[k]
             t = to
             if last:
-                return OK, n
+                return OK, n, loss
             if sweeps <= 3:
                 step *= 2.0
         else:
             step *= 0.5
             if abs(step) < 1e-9 * (abs(t1 - t0) + 1e-300):
-                return STUCK, n
-    return STUCK, n
+                return STUCK, n, loss
+    return STUCK, n, loss
 
 
 @kernel
 def follow(ops, pars, tab, reals, nodes, weights, eps, a, b, kind, t0, ts, w, dw):
     """Carry `w`, `dw` (K,), overwritten, from t0 through the parameters `ts` (n,) in order.
 
-    Returns how many were reached, n = y·G there (n,), and the w, dw there (n, K).
+    Returns how many were reached, n = y·G there (n,), w and dw there (n, K), and the factor by
+    which rounding is amplified (n,).
     """
     size = w.size
     wa = np.empty(size, np.complex128)
     trial = np.empty(size, np.complex128)
     slope = np.empty(size, np.complex128)
     out = np.empty(ts.size, np.complex128)
+    losses = np.empty(ts.size)
     ws = np.empty((ts.size, size), np.complex128)
     dws = np.empty((ts.size, size), np.complex128)
     t = t0
     for i in range(ts.size):
-        status, n = _follow(
+        status, n, losses[i] = _follow(
             ops, pars, tab, reals, nodes, weights, eps, a, b, kind, t, ts[i], w, dw, wa, trial, slope
         )
         if status != OK:
-            return i, out, ws, dws
+            return i, out, ws, dws, losses
         t = ts[i]
         out[i] = n
         for k in range(size):
             ws[i, k] = w[k]
             dws[i, k] = dw[k]
-    return ts.size, out, ws, dws
+    return ts.size, out, ws, dws, losses
 
 
 @kernel
 def solve_each(ops, pars, tab, reals, nodes, weights, eps, y, w, dw):
     """Newton at every y (n,) from the guesses w (n, K), overwritten as is dw.
 
-    Returns the status (n,) and n = y·G (n,) of each.
+    Returns the status, n = y·G and the factor by which rounding is amplified, each (n,).
     """
     status = np.empty(y.size, np.int64)
+    losses = np.empty(y.size)
     out = np.empty(y.size, np.complex128)
     wa = np.empty(w.shape[1], np.complex128)
     for i in range(y.size):
-        status[i], out[i], _ = _newton(
+        status[i], out[i], _, losses[i] = _newton(
             ops, pars, tab, reals, nodes, weights, eps, y[i], w[i], wa, dw[i]
         )
-    return status, out
+    return status, out, losses
 
 
 @inline

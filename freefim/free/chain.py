@@ -7,9 +7,9 @@ The law of a chain is the curve :math:`\omega \mapsto (z, G)` that starts at the
 from dataclasses import dataclass
 from fractions import Fraction
 
-from freefim.free.leaves import Leaf
+from freefim.free.leaves import Leaf, TwoPoint
 
-__all__ = ["Affine", "Chain", "Corner", "Gaussian", "Move", "Padding", "Product"]
+__all__ = ["Affine", "Chain", "Corner", "Gaussian", "Move", "Padding", "Product", "numeric"]
 
 Number = int | float | Fraction
 
@@ -63,3 +63,24 @@ class Chain:
 
     start: Number
     moves: tuple[Move, ...]
+
+
+def numeric(chain: Chain) -> Chain:
+    """The chain with every number a float."""
+    return Chain(float(chain.start), tuple(map(_numeric_move, chain.moves)))
+
+
+def _numeric_move(move: Move) -> Move:
+    match move:
+        case Product(TwoPoint(low, high, mass, complement)):
+            return Product(TwoPoint(float(low), float(high), float(mass), float(complement)))
+        case Gaussian(ratio, variance):
+            return Gaussian(float(ratio), float(variance))
+        case Affine(scale, shift):
+            return Affine(float(scale), float(shift))
+        case Corner(ratio):
+            return Corner(float(ratio))
+        case Padding(ratio):
+            return Padding(float(ratio))
+        case Product():
+            return move

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from freefim.free.chain import Chain
+from freefim.free.chain import Chain, numeric
 from freefim.free.derivation import Derivation
 from freefim.free.law import Law, Solution
 from freefim.free.moments import chain_moments, is_rational
@@ -64,7 +64,7 @@ class ChainLaw(Law):
             return solve_projection(self.chain)
         from freefim.free.joint import solve_joint  # noqa: PLC0415
 
-        return solve_joint(self.chain)
+        return solve_joint(numeric(self.chain))
 
     @property
     def layers(self) -> tuple["ChainLaw", ...]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from freefim.errors import ConvergenceError
 
@@ -36,13 +37,16 @@ class OrderParameters:
     chi1: tuple[float, ...]
 
 
-def order_parameters(net: Network) -> OrderParameters:
+def order_parameters(net: Network, number: Callable[[Any], Any] = float) -> OrderParameters:
     r"""Run :math:`q_l = \sigma_w^2 \hat q_{l-1} + \sigma_b^2`, :math:`\hat q_l = E\varphi(h)^2`.
 
     Parameters
     ----------
     net : Network
         The network.
+    number : callable, optional
+        The field: `float`, or `Fraction` for a rational network of linear, absolute-value and
+        (leaky) ReLU layers, whose order parameters are then exact.
 
     Returns
     -------
@@ -64,16 +68,16 @@ def order_parameters(net: Network) -> OrderParameters:
     .. [1] Schoenholz, Gilmer, Ganguli & Sohl-Dickstein, *Deep Information Propagation*,
        ICLR 2017, eqs. (3)-(5).
     """
-    moment = _alive("second moment of the input", float(net.input_second_moment))
+    moment = _alive("second moment of the input", number(net.input_second_moment))
     moments, variances, chi1 = [moment], [], []
-    stds = [float(std) for std in net.weight_stds]
+    stds = [number(std) for std in net.weight_stds]
     square = net.width_ratios is None
     last = net.depth - 1
     for layer, phi in enumerate((*net.activations, net.final_activation)):
         gain = stds[layer] * stds[layer]
         if not square and net.ensembles[layer] == "orthogonal":
-            gain *= min(1.0, float(net.ratios[layer] / net.ratios[layer + 1]))
-        bias = float(net.bias_stds[layer])
+            gain *= min(number(1), number(net.ratios[layer]) / number(net.ratios[layer + 1]))
+        bias = number(net.bias_stds[layer])
         variance = gain * moment + bias * bias
         _alive("preactivation variance", variance, layer + 1)
         moment = variance if phi is None else phi.second_moment(variance)
@@ -86,7 +90,7 @@ def order_parameters(net: Network) -> OrderParameters:
     return OrderParameters(tuple(moments), tuple(variances), tuple(chi1))
 
 
-def _alive(what: str, value: float, layer: int = 0) -> float:
+def _alive(what: str, value: Any, layer: int = 0) -> Any:
     """Refuse a value that left the normal floating-point numbers."""
     if sys.float_info.min <= value < math.inf:
         return value

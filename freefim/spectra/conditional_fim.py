@@ -6,10 +6,10 @@ The dual :math:`H_l = J J^T / M` of a network of depth l obeys, at any width,
 limit of infinite width (Hayase & Karakida, AISTATS 2021; freeness: Collins & Hayase 2022).
 """
 
-import math
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
@@ -17,9 +17,11 @@ from numpy.typing import ArrayLike
 from freefim.errors import SpecError
 from freefim.free.chain import Affine, Chain, Corner, Gaussian, Move, Padding, Product
 from freefim.free.chain_law import ChainLaw
-from freefim.free.leaves import Leaf
+from freefim.free.leaves import Leaf, TwoPoint
+from freefim.networks.activations import Abs, LeakyReLU, Linear, ReLU
 from freefim.networks.gates import gate_law, realised_gate
 from freefim.networks.network import Network
+from freefim.networks.order_parameters import order_parameters
 
 if TYPE_CHECKING:
     from freefim.montecarlo.empirical import EmpiricalSpectrum, Replica
@@ -101,13 +103,16 @@ class ConditionalFIM:
         moves: list[Move] = []
         ends = [0]
         net = self.network
+        number = Fraction if isinstance(shifts[0], Fraction) else float
         for layer in range(1, net.depth):
             moves.append(Product(gates[layer - 1]))
-            variance = net.weight_stds[layer] ** 2
+            variance = number(net.weight_stds[layer]) ** 2
             moves += _weight_moves(
-                net.ensembles[layer], net.ratios[layer + 1] / net.ratios[layer], variance,
+                net.ensembles[layer],
+                number(net.ratios[layer + 1]) / number(net.ratios[layer]),
+                variance,
                 shifts[layer],
-            )  # fmt: skip
+            )
             ends.append(len(moves))
         if net.final_activation is not None:
             moves.append(Product(gates[-1]))
@@ -193,32 +198,27 @@ class ConditionalFIM:
         averaged = 1.0 if loss == "sum" else (ratio * size if outputs is None else outputs)
         return 2.0 * (1.0 + momentum) * averaged / largest
 
-    def _limits(self) -> tuple[list[float], list[Leaf]]:
+    def _limits(self) -> tuple[list[Any], list[Leaf]]:
         """Shift of every layer and gate of every hidden layer in the limit of infinite width."""
         net = self.network
-        order = net.order_parameters()
+        exact = _is_rational(net)
+        number = Fraction if exact else float
+        order = order_parameters(net, Fraction) if exact else net.order_parameters()
+        # the second moments of the inputs of the layers; that of the output enters no shift
+        inputs = order.second_moments[:-1]
         if net.parametrization == "ntk":
-            shifts = [
-                float(std) ** 2 * q + float(bias) ** 2
-                for std, bias, q in zip(
-                    net.weight_stds, net.bias_stds, order.second_moments, strict=False
-                )
-            ]
+            parameters = zip(net.weight_stds, net.bias_stds, inputs, strict=True)
+            shifts = [number(std) ** 2 * q + number(bias) ** 2 for std, bias, q in parameters]
         else:
-            shifts = [
-                q * float(ratio)
-                for q, ratio in zip(order.second_moments, net.ratios, strict=True)
-            ][:-1]
-        activations = [*net.activations]
+            shifts = [q * number(r) for q, r in zip(inputs, net.ratios[:-1], strict=True)]
+        activations = list(net.activations)
         if net.final_activation is not None:
             activations.append(net.final_activation)
-        gates = [
-            gate_law(activation, q)
-            for activation, q in zip(activations, order.preactivation_variances, strict=False)
-        ]
-        return shifts, gates
+        variances = order.preactivation_variances[: len(activations)]
+        make = _exact_gate if exact else gate_law
+        return shifts, [make(phi, q) for phi, q in zip(activations, variances, strict=True)]
 
-    def _realised(self, replica: "Replica") -> tuple[list[float], list[Leaf]]:
+    def _realised(self, replica: "Replica") -> tuple[list[Any], list[Leaf]]:
         return replica.shifts.tolist(), [realised_gate(values) for values in replica.gates]
 
     def _share_of_outputs(self, width: int | None) -> float:
@@ -239,12 +239,31 @@ class ConditionalFIM:
         return float(ConditionalFIM(narrow).law().mean())
 
 
-def _weight_moves(ensemble: str, ratio: Any, variance: Any, shift: float) -> list[Move]:
+def _is_rational(net: Network) -> bool:
+    """Whether the chain of the network consists of rationals: so are its moments, then."""
+    activations = (*net.activations, net.final_activation)
+    numbers = (*net.weight_stds, *net.bias_stds, *net.ratios, net.input_second_moment)
+    slopes = [phi.negative_slope for phi in activations if isinstance(phi, LeakyReLU)]
+    return all(
+        phi is None or isinstance(phi, Linear | Abs | ReLU | LeakyReLU) for phi in activations
+    ) and all(
+        isinstance(value, int | Fraction) or float(value).is_integer()
+        for value in (*numbers, *slopes)
+    )
+
+
+def _exact_gate(activation: Any, _: Any) -> TwoPoint:
+    """The gate of a positively homogeneous activation: the same at every variance."""
+    gate = activation.gate_two_point(1)
+    return TwoPoint(*map(Fraction, (gate.low, gate.high, gate.mass, gate.complement)))
+
+
+def _weight_moves(ensemble: str, ratio: Any, variance: Any, shift: Any) -> list[Move]:
     """W A Wᵀ + shift for a weight matrix of rows/columns = `ratio`."""
     if ensemble == "gaussian":
-        return [Gaussian(ratio, variance), Affine(1.0, shift)]
-    if math.isclose(ratio, 1.0, rel_tol=1e-15):
+        return [Gaussian(ratio, variance), Affine(1, shift)]
+    if abs(ratio - 1) <= 1e-15:
         return [Affine(variance, shift)]
-    if ratio < 1.0:
+    if ratio < 1:
         return [Corner(ratio), Affine(variance, shift)]
-    return [Padding(1.0 / ratio), Affine(variance, shift)]
+    return [Padding(1 / ratio), Affine(variance, shift)]

@@ -1,4 +1,4 @@
-"""The file formats of a table: columns and metadata to bytes and back, bit for bit.
+"""The file formats of a table: columns and metadata to bytes and back, value for value.
 
 Every encoder takes read-only float64, int64, bool or str columns and metadata that strict JSON
 can hold; every decoder gives the pair back. Columns that are not float64 are named in a field
@@ -120,7 +120,12 @@ def _from_npz(content: bytes) -> Content:
 
 def _to_parquet(columns: Columns, metadata: Mapping[str, Any]) -> bytes:
     arrow, parquet = _arrow()
-    table = arrow.table({name: arrow.array(values) for name, values in columns.items()})
+    # Through a list, because Arrow cuts numpy's strings at a NUL.
+    arrays = {
+        name: arrow.array(values.tolist(), arrow.string()) if values.dtype.kind == "U" else values
+        for name, values in columns.items()
+    }
+    table = arrow.table(arrays)
     stream = io.BytesIO()
     parquet.write_table(table.replace_schema_metadata({"freefim": json.dumps(metadata)}), stream)
     return stream.getvalue()

@@ -97,14 +97,16 @@ def plot_density(
         curves = [(x[x > 0], (x * np.where(x > 0, y, 0))[x > 0]) for x, y in curves]
 
     axes = _new_axes() if ax is None else ax
+    ylabel = "density of ln λ" if log else "density ρ(λ)"
     if log:
         axes.set_xscale("log")
     if sample.size:
         _draw_sample(axes, sample, home, curves, log)
     if curves:
-        _draw_density(axes, curves)
-    axes.set_ylim(0, (_ceiling(curves, log) if curves else 0.0) or 1.0)
-    axes.set(xlabel=xlabel, ylabel="density of ln λ" if log else "density ρ(λ)", title=title)
+        top = _ceiling(curves, log)
+        _draw_density(axes, curves, top)
+        axes.set_ylim(0, top)
+    axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
     handles, _ = axes.get_legend_handles_labels()
     if points.size:
         shares = np.bincount(home[home >= len(curves)] - len(curves), minlength=len(points))
@@ -227,13 +229,11 @@ def _bins(values: Floats, ends: Floats) -> Floats:
     return np.linspace(low, high, 2 if few else 1 + min(int(np.ceil((high - low) / width)), _BINS))
 
 
-def _draw_density(axes: "Axes", curves: list[tuple[Floats, Floats]]) -> None:
+def _draw_density(axes: "Axes", curves: list[tuple[Floats, Floats]], top: float) -> None:
     gap = np.array([np.nan])
     x = np.concatenate([part for x, _ in curves for part in (x, gap)])
-    y = np.concatenate([part for _, y in curves for part in (y, gap)])
-    finite = y[np.isfinite(y)]
-    # A pole is drawn as a line that leaves the picture.
-    y = np.where(np.isposinf(y), 1e3 * (finite.max() if finite.size else 1.0), y)
+    # A pole is a line that leaves the picture; renderers overflow on the true height.
+    y = np.concatenate([part for _, y in curves for part in (np.minimum(y, 100 * top), gap)])
     label = "density" if len(curves) == 1 else f"density ({len(curves)} bands)"
     axes.plot(x, y, color=_DENSITY, linewidth=1.4, label=label)
     axes.fill_between(x, y, color=_DENSITY, alpha=0.18, linewidth=0)
@@ -241,14 +241,14 @@ def _draw_density(axes: "Axes", curves: list[tuple[Floats, Floats]]) -> None:
 
 def _ceiling(curves: list[tuple[Floats, Floats]], log: bool) -> float:
     """Give the height at which the axis of the density ends."""
-    lower = np.concatenate([np.minimum(y[:-1], y[1:]) for _, y in curves])
-    upper = np.concatenate([np.maximum(y[:-1], y[1:]) for _, y in curves])
+    # The lower end of each step stands for it, so that a pole counts with a finite height.
+    heights = np.concatenate([np.minimum(y[:-1], y[1:]) for _, y in curves])
     steps = np.concatenate([np.diff(np.log(x) if log else x) for x, _ in curves])
-    heights = np.where(np.isinf(upper), lower, (lower + upper) / 2)
     order = np.argsort(heights)
     mass = np.cumsum((heights * steps)[order])
     enough = heights[order][np.searchsorted(mass, _SHOWN_MASS * mass[-1])]
-    return float(min(_HEADROOM * enough, 1.08 * upper.max()))
+    highest = max(float(y.max()) for _, y in curves)
+    return float(min(_HEADROOM * enough, 1.08 * highest)) or 1.0
 
 
 def _draw_atoms(axes: "Axes", points: Floats, shares: Floats | None, log: bool) -> "Axes":

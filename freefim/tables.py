@@ -2,7 +2,7 @@
 
 One `Table` holds what every file format of freefim holds: named one-dimensional columns and a
 JSON-able mapping of metadata (atoms, accuracy, where the numbers came from). Each format gives
-back an equal table, bit for bit, non-finite values included.
+back an equal table, value for value, the non-finite ones included.
 """
 
 import csv
@@ -307,6 +307,7 @@ class Table:
             LookupError,
             TypeError,
             AttributeError,
+            EOFError,
             csv.Error,
             zipfile.BadZipFile,
         ) as error:

@@ -1,0 +1,118 @@
+"""Five hundred random networks: each gives a law that balances, or says why not.
+
+For every network the moments 1-4 by quadrature over atoms and bands are compared with the series
+recursion, which knows nothing of bands; every twelfth is compared with sampled networks too.
+Networks without a law are listed with their reason, and more than one in a hundred of them, or a
+single wrong number, fails the run.
+
+    python validation/random_networks.py --count 500 --output validation/random_networks.csv
+"""
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+import freefim as ff
+
+ACTIVATIONS = (
+    ff.Linear(), ff.Abs(), ff.ReLU(), ff.LeakyReLU(0.2), ff.ShiftedReLU(0.5), ff.HardTanh(),
+    ff.Tanh(), ff.Erf(), ff.Sine(), ff.GELU(), ff.SiLU(), ff.ELU(), ff.Softplus(),
+)  # fmt: skip
+TOLERANCE = 1e-8
+# Largest share of networks that may be refused with a reason.
+REFUSED = 0.01
+
+
+def random_networks(count: int, seed: int) -> Iterator[ff.Network]:
+    """Networks over the whole range of the description, each activation in turn."""
+    rng = np.random.default_rng(seed)
+    for index in range(count):
+        depth = int(round(math.exp(rng.uniform(math.log(2), math.log(30)))))
+        activation = ACTIVATIONS[index % len(ACTIVATIONS)]
+        layers = [activation] * (depth - 1)
+        if rng.random() < 0.1:
+            layers = [ACTIVATIONS[i] for i in rng.integers(len(ACTIVATIONS), size=depth - 1)]
+        weights = ("orthogonal", "gaussian")[int(rng.integers(2))]
+        ratios = None
+        if rng.random() < 0.5:
+            ratios = tuple(np.exp(rng.uniform(math.log(0.3), math.log(3), depth + 1)).tolist())
+        yield ff.Network(
+            depth,
+            tuple(layers),
+            weights=weights,
+            weight_std=float(rng.uniform(0.5, 2.0)),
+            bias_std=float(rng.uniform(0.0, 1.0)),
+            input_second_moment=float(math.exp(rng.uniform(math.log(0.1), math.log(10)))),
+            width_ratios=ratios,
+        )
+
+
+def check(net: ff.Network) -> dict[str, object]:
+    """The verdict on one network: largest relative error of four moments, or the refusal."""
+    started = time.perf_counter()
+    row: dict[str, object] = {"error": math.nan, "bands": 0, "atoms": 0, "reason": ""}
+    try:
+        law = ff.ConditionalFIM(net).law()
+        series = [float(law.moment(k)) for k in range(1, 5)]
+        found = [law.expect(lambda x, k=k: x**k) for k in range(1, 5)]
+        row["error"] = float(np.max(np.abs(np.array(found) / series - 1)))
+        row["bands"], row["atoms"] = len(law.bands), len(law.atoms)
+        grid = law.grid(101)
+        if np.isnan(law.pdf(grid)).any() or np.isnan(law.cdf(grid)).any():
+            row["error"] = math.inf
+    except ff.ConvergenceError as problem:
+        row["reason"] = str(problem)
+    row["seconds"] = time.perf_counter() - started
+    return row
+
+
+def sampled_error(net: ff.Network, width: int = 300, replicas: int = 4) -> float:
+    """Largest |mean of (sampled - conditional)/conditional| of moments 1-4 in units of 1/M."""
+    sample = ff.ConditionalFIM(net).sample(width, replicas, seed=1)
+    errors = []
+    for replica in sample:
+        law = ff.ConditionalFIM(net).law(given=replica)
+        exact = np.array([float(law.moment(k)) for k in range(1, 5)])
+        found = np.array([np.mean(replica.eigenvalues**k) for k in range(1, 5)])
+        errors.append(found / exact - 1)
+    return float(np.max(np.abs(np.mean(errors, axis=0)))) * width
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--output")
+    arguments = parser.parse_args()
+    rows: list[dict[str, object]] = []
+    for index, net in enumerate(random_networks(arguments.count, arguments.seed)):
+        if index < arguments.first:
+            continue
+        row = {"index": index, "activation": type(net.activations[0]).__name__,
+               "mixed": len(set(net.activations)) > 1, "depth": net.depth,
+               "weights": net.ensembles[0], "square": net.width_ratios is None} | check(net)  # fmt: skip
+        row["sampled"] = math.nan
+        if index % 12 == 0 and not row["reason"]:
+            row["sampled"] = sampled_error(net)
+        rows.append(row)
+        bad = row["reason"] or not float(str(row["error"])) <= TOLERANCE
+        if bad or index % 50 == 49:
+            print(f"{index:4d} {row['activation']:12s} depth {net.depth:3d} {row['weights']:10s} "
+                  f"error {row['error']:.1e} {row['reason']}", flush=True)  # fmt: skip
+    refused = [row for row in rows if row["reason"]]
+    wrong = [row for row in rows if not row["reason"] and not row["error"] <= TOLERANCE]  # type: ignore[operator]
+    if arguments.output:
+        columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+        ff.Table(columns, {"seed": arguments.seed, "tolerance": TOLERANCE}).write(arguments.output)
+    slow = max(float(str(row["seconds"])) for row in rows)
+    print(f"{len(rows)} networks: {len(wrong)} wrong, {len(refused)} refused, slowest {slow:.2f} s")
+    return int(bool(wrong) or len(refused) > REFUSED * len(rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

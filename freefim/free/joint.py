@@ -105,7 +105,7 @@ def _far_start(program: Program, y: complex) -> _Nodes:
     ops, pars = program.arrays[0], program.arrays[1]
     w = np.empty(len(moments), dtype=complex)
     first = y
-    for _ in range(2):
+    for _ in range(12):
         w[0] = z = first
         e1, e2 = moments[0]
         m = e1 / z + e2 / z**2
@@ -125,7 +125,10 @@ def _far_start(program: Program, y: complex) -> _Nodes:
                 z = a * z
                 m += b * n / z
                 z += b
-        first *= y / z
+        if abs(z - y) < 1e-3 * abs(y):
+            break
+        # Only the size: where shifts dominate z the phase would leave the half-plane.
+        first *= abs(y) / abs(z)
     return w
 
 
@@ -182,6 +185,15 @@ class _Tracer:
             logs = np.log(-n.imag / np.pi) + np.log(self.band.dlog_y(t)) - self.band.log_powers(t)
         return logs, float((1e-15 * (np.abs(n / n.imag) + loss)).max())
 
+    def power_at(self, end: float, t: float, w: _Nodes, dw: _Nodes) -> int:
+        """Power of the distance in t with which ρ dy/dt starts at an end that is not soft."""
+        ts = end + np.sign(t - end) * np.array([4e-3, 2e-3])
+        n, _, _, loss = self.carry(t, ts, w, dw)
+        if not (-n.imag > _FLOOR * np.abs(n)).all():
+            return 1
+        logs, _ = self.log_profile(ts, n, loss)
+        return int(np.clip(round((logs[0] - logs[1]) / np.log(2.0)), 0, 2))
+
     def nodes(self, left: float, right: float) -> _Reals:
         """Where a panel is solved: edges are approached in the square of the distance."""
         if left == 0.0:
@@ -196,11 +208,11 @@ class _Tracer:
         """Split [left, right], solved at its nodes, until every panel is resolved."""
         t = self.nodes(left, right)
         n, ws, dws, loss = solved
-        logs, noise = self.log_profile(t, n, loss)
-        if not np.isfinite(logs).all():
+        if not (n.imag < 0).all():
             raise ConvergenceError(
                 f"the density vanishes inside a band near x = {self.place(t[NODES // 2])!r}"
             )
+        logs, noise = self.log_profile(t, n, loss)
         at_end = left == 0.0 or (self.kind == 2 and right == np.pi)
         if at_end:
             logs = from_end_nodes(at_left=left == 0.0) @ logs
@@ -275,7 +287,7 @@ def _visible_end(
         _, ws, dws, _ = tracer.carry(float(ts[order][-1]), np.array([to]), w, dw)
         w, dw = ws[-1], dws[-1]
         # Below this nothing is left: a power law at y = 0, of which 64 bits see no more.
-        if -n[-1].imag < 1e-13 and tracer.kind == 1 and t * t > 46.0:
+        if -n[-1].imag < 1e-12 and tracer.kind == 1 and t * t > 46.0:
             break
     return out
 
@@ -289,20 +301,24 @@ def _one_band(program: Program, chain: Chain) -> tuple[Band, float, float]:
     )
     residual = top.residual
     a = float(np.log(top.y))
-    right_power = 2 if top.soft else 1
     middle = program.mean
     if lifted:
         bottom = outer_edge(program, right=False)
         kind, b, limit = 2, float(np.log(bottom.y)), np.pi
-        powers = (right_power, 2 if bottom.soft else 1)
+        powers = (2 if top.soft else 1, 2 if bottom.soft else 1)
         residual = max(residual, bottom.residual)
         t = 2 * float(np.arcsin(np.sqrt((a - np.log(middle)) / (a - b))))
     else:
         kind, b, limit = 1, a - 600.0, np.sqrt(600.0)
-        powers = (right_power, 0)
+        powers = (2 if top.soft else 1, 0)
         t = float(np.sqrt(a - np.log(middle)))
-    tracer = _Tracer(program, kind, a, b, powers)
     _, w, dw = _descend(program, complex(middle))
+    tracer = _Tracer(program, kind, a, b, (0, 0))
+    if not top.soft:
+        powers = (tracer.power_at(0.0, t, w, dw), powers[1])
+    if kind == 2 and powers[1] != 2:
+        powers = (powers[0], tracer.power_at(float(np.pi), t, w, dw))
+    tracer = _Tracer(program, kind, a, b, powers)
     step = 0.5
     right = _visible_end(tracer, t, -step, 0.0, w, dw)
     left = _visible_end(tracer, t, step, float(limit), w, dw)

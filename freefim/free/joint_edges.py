@@ -54,7 +54,9 @@ def outer_edge(program: Program, *, right: bool) -> Edge:
             break
         v, logs, y, slope = v - 0.5, trial, next_y, next_slope
     else:
-        return Edge(y, soft=False, residual=0.0)
+        step = np.exp(v)
+        end = y - slope * step if right else y + slope * step
+        return Edge(end, soft=False, residual=abs(slope * step / y))
     low, high = v - 0.5, v
     while high - low > 1e-9:
         middle = 0.5 * (low + high)

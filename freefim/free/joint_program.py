@@ -53,7 +53,7 @@ def _grid(code: int, reals: _Reals) -> _Reals:
     if code == Leaf.SINE:
         return np.array([variance * reals[1] ** 2, reals[2]])
     step = min(0.26, 0.7 * root) if code == Leaf.TANH else min(0.3, 0.25 * root)
-    count = int(np.ceil(9 * root / step)) + 1
+    count = int(np.ceil(10 * root / step)) + 1
     rows = []
     for offset in (0.0, 0.5):
         h = step * (np.arange(count) + offset)

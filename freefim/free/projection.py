@@ -20,6 +20,7 @@ GATE, WISHART, CORNER, PADDING = 0, 1, 2, 3
 _MASS_TOLERANCE = 1e-10
 _QUADRATURE_TAIL = 1e-11
 _PANEL_LIMIT = 400
+_SPECK = 1e-13
 
 
 def is_projection_chain(chain: Chain) -> bool:
@@ -187,7 +188,7 @@ class ProjectionSolution:
         ops, par, start = self._curve
         values = np.empty(x.size)
         values[order], failed = evaluate(
-            ops, par, start, self._edges, self._x_edges, self._widths, self._panels, self._taus,
+            ops, par, start, self._edges, self._info, self._x_edges, self._widths, self._panels, self._taus,
             _grid(), band[order], x[order], int(want_mass),
         )  # fmt: skip
         if failed:
@@ -281,10 +282,13 @@ def solve_projection(chain: Chain) -> ProjectionSolution:
     if status:
         raise ConvergenceError("the outer gap of the law was not found: the scales overflow")
     edges = np.ascontiguousarray(np.column_stack([gaps[:-1, 1], gaps[1:, 0]]))
-    if len(edges) == 0:
-        return _atomic(chain, ops, par, start)
     info = kernels.describe_edges(ops, par, start, edges.ravel()).reshape(-1, 2, 5)
     widths = kernels.real_differences(ops, par, start, edges)
+    # at a hard edge rounding may split off a band without width or mass
+    kept = (info[:, 0, 4] > info[:, 1, 4]) | (widths > _SPECK * np.abs(info[:, 1, 0]))
+    edges, info, widths = edges[kept], info[kept], widths[kept]
+    if len(edges) == 0:
+        return _atomic(chain, ops, par, start)
     masses = info[:, 0, 4] - info[:, 1, 4]
     hard = _hard_edges(info, edges)
     info[hard, 2] = 0.0

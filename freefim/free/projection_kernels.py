@@ -22,6 +22,10 @@ PASS = 1 << 30
 LANES = 8
 NODES = 17
 EPS = 2.220446049250313e-16
+#: Distance from the physical sheet, relative to Im t, that a step of Newton may leave.
+SLACK = 1e-3
+#: Points within ZONE rounding errors of an edge are not told apart from it: its root law holds.
+ZONE = 64.0
 
 
 @inline
@@ -51,7 +55,7 @@ def probe(ops, par, n, t, start, out):
         b, g, c, q = par[j, 0], par[j, 1], par[j, 2], par[j, 3]
         op = ops[j]
         if shifted:
-            inverse = 1.0 / z
+            inverse = 1.0 / (z if z != 0.0 else 1e-30 * start)
             y = f * inverse
             y1 = (f1 - y * z1) * inverse
             y2 = (f2 - 2.0 * y1 * z1 - y * z2) * inverse
@@ -427,18 +431,22 @@ def sweep(ops, par, n, last, ref, s, low):
     """Carry LANES points from an edge through the chain, in differences from the edge.
 
     s holds eight rows of LANES: Z, D and their t-derivatives, real and imaginary parts; low
-    receives per lane the smallest Im H before the last map, which is operation `last`.
+    receives per lane the smallest Im H before the last map, which is operation `last`, where
+    every H is given SLACK: where two maps are nearly equal, both of their boundaries are.
     """
     w_ = LANES
+    slack = np.empty(LANES)
     for c in range(LANES):
         low[c] = 1.0
+        slack[c] = SLACK * s[w_ + c]
     for j in range(n):
         b, g, k = par[j, 0], par[j, 1], par[j, 2]
         za, fa, va, aux = ref[j, 0], ref[j, 1], ref[j, 2], ref[j, 3]
         op = ops[j]
         if j <= last:
             for c in range(LANES):
-                low[c] = min(low[c], s[w_ + c])
+                room = slack[c] * (abs(s[4 * w_ + c]) + abs(s[5 * w_ + c]))
+                low[c] = min(low[c], s[w_ + c] + room)
         if op == GATE:
             for c in range(LANES):
                 zr, zi, dr, di = s[c], s[w_ + c], s[2 * w_ + c], s[3 * w_ + c]
@@ -466,8 +474,8 @@ def sweep(ops, par, n, last, ref, s, low):
                 z1 = complex(s[4 * w_ + c], s[5 * w_ + c])
                 d1 = complex(s[6 * w_ + c], s[7 * w_ + c])
                 v, v1 = z - b * d, z1 - b * d1
-                if v.imag < low[c]:
-                    low[c] = v.imag
+                room = slack[c] * (abs(v1.real) + abs(v1.imag))
+                low[c] = min(low[c], v.imag + room)
                 fr, fi = fa + d.real, d.imag
                 inv = 1.0 / (fr * fr + fi * fi)
                 recip = complex(fr * inv, -fi * inv)
@@ -732,6 +740,15 @@ def solve_bands(ops, par, start, edges, info, widths, grid, tolerance, limit):
             if hi > max(split, lo):
                 first = max(split, lo)
                 bad += solve(ops, par, n, ref_b, x, tr, ti, fr, fi, first, hi - first)
+            reach = 0.0
+            for j in range(lo, hi):
+                side = 0 if j < split else 1
+                zone = ZONE * EPS * abs(info[band, side, 0])
+                reach = max(reach, abs(x[j]) - zone)
+                if bad > 0 and fr[j] != fr[j] and abs(x[j]) <= zone:
+                    tr[j], ti[j] = 0.0, math.sqrt(2.0 * abs(x[j] / info[band, side, 1]))
+                    fr[j], fi[j] = info[band, side, 2], info[band, side, 3] * ti[j]
+                    bad -= 1
             for j in range(NODES):
                 if j >= split:
                     tr[j] += size
@@ -749,7 +766,7 @@ def solve_bands(ops, par, start, edges, info, widths, grid, tolerance, limit):
                 mass_tail = chebyshev_tail(density, zero, transform, NODES - 1)
                 mass_tail += chebyshev_tail(density, zero, transform, NODES - 2)
                 resolved = tail <= 1e-5 * height and mass_tail * half <= tolerance
-            tiny = half < 1e-9
+            tiny = half < 1e-9 or reach <= 0.0
             if not resolved and not tiny and used < limit:
                 mid = 0.5 * (t0 + t1)
                 for side in range(2):
@@ -789,10 +806,12 @@ def solve_bands(ops, par, start, edges, info, widths, grid, tolerance, limit):
 
 
 @kernel
-def evaluate(ops, par, start, edges, x_edges, widths, panels, taus, grid, bands, x, want_mass):
+def evaluate(
+    ops, par, start, edges, info, x_edges, widths, panels, taus, grid, bands, x, want_mass
+):
     """Density (want_mass = 0) or mass above (1) at ascending x, x[i] inside band bands[i].
 
-    Returns (values, number of points that failed).
+    Returns (values, number of points that failed, and have the value nan).
     """
     n = len(ops)
     node_t, bary = grid[0], grid[1]
@@ -830,7 +849,15 @@ def evaluate(ops, par, start, edges, x_edges, widths, panels, taus, grid, bands,
         band, side = sides[first] // 2, sides[first] % 2
         reference(ops, par, n, edges[band, side], start, ref)
         failed += solve(ops, par, n, ref, targets, tr, ti, fr, fi, first, stop - first)
+        zone = ZONE * EPS * abs(info[band, side, 0])
         for i in range(first, stop):
+            if fr[i] != fr[i]:
+                if not abs(targets[i]) <= zone:
+                    values[i] = math.nan
+                    continue
+                tr[i], ti[i] = 0.0, math.sqrt(2.0 * abs(targets[i] / info[band, side, 1]))
+                fr[i], fi[i] = info[band, side, 2], info[band, side, 3] * ti[i]
+                failed -= 1
             if want_mass:
                 values[i] = mass_above(ops, par, n, ref, tr[i], ti[i])
             else:

@@ -1,0 +1,207 @@
+"""The words of the command line: verbs, options and what they may be."""
+
+import argparse
+import math
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from freefim.errors import SpecError
+
+__all__ = ["parse"]
+
+_EPILOG = """\
+A network file is TOML: the fields of freefim.Network under [network], for example
+
+  [network]
+  depth = 10
+  activation = {name = "hard_tanh", cutoff = 2.0}
+  weights = "orthogonal"
+  weight_std = 1.05
+
+exit codes: 0 done; 1 validate says FAIL; 2 bad input; 3 could not be computed to the promised
+accuracy; 130 interrupted
+"""
+_INPUT = """\
+The vector takes the place of the input in the network file: its mean square that of
+input_second_moment, its length M_0 that of the input layer. With --width M, width_ratios[0]
+becomes M_0/M; without, the network's own width_ratios[0] fixes M = M_0/width_ratios[0].
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are errors like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        raise SpecError(f"{message} (see {self.prog} --help)")
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Understand the words of one command.
+
+    Parameters
+    ----------
+    argv : sequence of str
+        The words after ``freefim``.
+
+    Returns
+    -------
+    argparse.Namespace
+        ``verb``, and the options of that verb.
+
+    Raises
+    ------
+    SpecError
+        If a word is unknown, missing or out of range.
+    SystemExit
+        After ``--help`` and ``--version``.
+    """
+    return _parser().parse_args(argv)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="freefim",
+        description="Limiting spectral law of the conditional Fisher information matrix of a deep "
+        "random network, and the sampled networks that confirm it.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=_Version)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    density = _verb(verbs, "density", "the law: summary, table (x, pdf, cdf) and picture")
+    density.add_argument(
+        "--points", type=_count, default=1001, metavar="N",
+        help="about how many rows the table has (1001)",
+    )  # fmt: skip
+    _outputs(density, ".csv, .json, .npz, .parquet (table) or .png, .pdf, .svg (picture)")
+    _sampling(density, None)
+    density.add_argument(
+        "--eigenvalues", action="append", default=[], metavar="FILE",
+        help="write the sampled eigenvalues to this table; repeatable",
+    )  # fmt: skip
+    _log(density)
+
+    sample = _verb(verbs, "sample", "eigenvalues of sampled networks")
+    _outputs(sample, ".csv, .json, .npz or .parquet")
+    _sampling(sample, 8)
+
+    validate = _verb(verbs, "validate", "the law against sampled networks: a report, a verdict")
+    _outputs(validate, ".csv, .json, .npz, .parquet (table) or .png, .pdf, .svg (picture)")
+    _sampling(validate, 8)
+
+    rate = _verb(verbs, "learning-rate", "largest stable learning rate on a single sample")
+    rate.add_argument(
+        "--loss", choices=["sum", "mean"], default="sum",
+        help="are the squared errors added or averaged over the outputs (sum)",
+    )  # fmt: skip
+    rate.add_argument(
+        "--outputs", type=_count, metavar="C",
+        help="a fixed number of outputs; by default as many as the network has",
+    )  # fmt: skip
+    rate.add_argument(
+        "--momentum", type=_momentum, default=0.0, metavar="MU", help="momentum in [0, 1) (0)"
+    )
+
+    plot = _verb(verbs, "plot", "the picture of the law, over sampled eigenvalues if asked")
+    _outputs(plot, ".png, .pdf or .svg", required=True)
+    _sampling(plot, None)
+    _log(plot)
+
+    _verb(verbs, "show", "the network, its order parameters, how its law is made")
+    return parser
+
+
+def _verb(
+    verbs: "argparse._SubParsersAction[_Parser]", name: str, text: str
+) -> argparse.ArgumentParser:
+    """Add one verb with what all verbs take."""
+    verb = verbs.add_parser(
+        name,
+        help=text,
+        description=text[0].upper() + text[1:] + ".",
+        epilog=_INPUT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    verb.add_argument("network", metavar="NETWORK.toml", help="network file")
+    verb.add_argument(
+        "--input", metavar="FILE", help="the input of the network: one vector, .npy or .csv"
+    )
+    verb.add_argument(
+        "--normalize", choices=["none", "rms"], default="none",
+        help="rms: scale the input to mean square 1 (none)",
+    )  # fmt: skip
+    verb.add_argument("--width", type=_count, metavar="M", help="reference width")
+    verb.add_argument("--json", action="store_true", help="print one JSON object")
+    return verb
+
+
+def _outputs(verb: argparse.ArgumentParser, formats: str, required: bool = False) -> None:
+    verb.add_argument(
+        "-o", "--output", action="append", default=[], metavar="FILE", required=required,
+        help=f"write {formats}; repeatable",
+    )  # fmt: skip
+
+
+def _sampling(verb: argparse.ArgumentParser, replicas: int | None) -> None:
+    """Add the options of the witness; without a default number nothing is sampled unless asked."""
+    default = "none" if replicas is None else replicas
+    verb.add_argument(
+        "--replicas", type=_count, default=replicas, metavar="R",
+        help=f"number of sampled networks ({default})",
+    )  # fmt: skip
+    verb.add_argument(
+        "--seed", type=_seed, default=0, metavar="S", help="seed of the sampled networks (0)"
+    )
+    verb.add_argument(
+        "--workers", type=_count, metavar="W",
+        help="replicas drawn at a time (as many as there are cores); no effect on the numbers",
+    )  # fmt: skip
+
+
+def _log(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--log", action="store_true", help="logarithmic abscissa in the picture")
+
+
+def _integer(least: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least:
+            raise argparse.ArgumentTypeError(f"must be an integer >= {least}, got {text!r}")
+        return value
+
+    return read
+
+
+_count, _seed = _integer(1), _integer(0)
+
+
+def _momentum(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0.0 <= value < 1.0:
+        raise argparse.ArgumentTypeError(f"must be a number in [0, 1), got {text!r}")
+    return value
+
+
+class _Version(argparse.Action):
+    """Print the version of the installed package, looked up only when it is asked for."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="print the version")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print("freefim", version("freefim"))
+        except PackageNotFoundError:
+            print("freefim, not installed")
+        parser.exit()

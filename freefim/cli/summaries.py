@@ -1,0 +1,144 @@
+"""Networks, laws and samples in a few legible lines, and in numbers that JSON holds."""
+
+import tomllib
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from freefim.cli.problem import Problem
+from freefim.errors import SpecError
+from freefim.free.chain_law import ChainLaw
+from freefim.montecarlo.empirical import EmpiricalSpectrum
+from freefim.networks.files import network_to_toml
+from freefim.spectra.conditional_fim import ConditionalFIM
+
+__all__ = [
+    "law_lines",
+    "law_numbers",
+    "network_lines",
+    "network_numbers",
+    "sample_lines",
+    "sample_numbers",
+]
+
+_MOMENTS = 4
+# So many atoms or bands are listed; of more, the first and the last ones.
+_LISTED = 10
+
+
+def network_numbers(problem: Problem) -> dict[str, Any]:
+    """Give the fields of the network and where they came from."""
+    fields = tomllib.loads(network_to_toml(problem.network))["network"]
+    return {"network": fields, **problem.provenance}
+
+
+def network_lines(problem: Problem) -> list[str]:
+    """Describe the network, runs of equal layers as one."""
+    fields = network_numbers(problem)["network"]
+    lines = [problem.provenance["network_file"]]
+    lines += [f"  {key:<20} {_runs(value)}" for key, value in fields.items()]
+    if problem.vector is not None:
+        file, normalize = problem.provenance["input_file"], problem.provenance["normalize"]
+        lines.append(f"  {'input':<20} {problem.vector.size} numbers of {file}, {normalize=!s}")
+    if problem.width is not None:
+        lines.append(f"  {'width':<20} {problem.width}")
+    return lines
+
+
+def law_numbers(problem: Problem, law: ChainLaw) -> dict[str, Any]:
+    """Give the law's structure, moments and learning rates."""
+    moments = [float(law.moment(k)) for k in range(1, _MOMENTS + 1)]
+    return {**law.describe(), "moments": moments, "max_learning_rate": _learning_rates(problem)}
+
+
+def law_lines(problem: Problem, law: ChainLaw) -> list[str]:
+    """Describe the law: support, atoms, bands, what follows from them, how exact it is."""
+    accuracy, (low, high) = law.accuracy, law.support
+    bands = [
+        f"{mass:<12.6g} on [{left:.10g}, {right:.10g}]"
+        for (left, right), mass in zip(law.bands, law.band_masses, strict=True)
+    ]
+    atoms = [f"{mass:<12.6g} at {location:.10g}" for location, mass in law.atoms]
+    divisor = "J J^T / M" if problem.network.parametrization == "standard" else "J J^T"
+    rates = [
+        f"  learning rate < {rate:.6g} (squared errors, {loss} over the outputs)"
+        for loss, rate in _learning_rates(problem).items()
+        if rate is not None
+    ]
+    return [
+        f"limiting spectral law of {divisor}",
+        f"  support       [{low:.10g}, {high:.10g}]",
+        f"  mean          {float(law.mean()):.10g}",
+        f"  variance      {float(law.variance()):.10g}",
+        f"  atoms         {len(atoms)}" + (", mass and place:" if atoms else ""),
+        *_abridged(atoms),
+        f"  bands         {len(bands)}" + (", mass and place:" if bands else ""),
+        *_abridged(bands),
+        *rates,
+        f"  accuracy      mass defect {accuracy.mass_defect:.1e}, edges "
+        f"{accuracy.edge_residual:.1e} ({accuracy.method})",
+        *(f"  remark        {remark}" for remark in accuracy.remarks),
+    ]
+
+
+def sample_numbers(sample: EmpiricalSpectrum, law: ChainLaw | None) -> dict[str, Any]:
+    """Give the sample's moments and range, and its distance to the law."""
+    values = sample.eigenvalues
+    mean, error = sample.moments(_MOMENTS)
+    numbers: dict[str, Any] = {
+        "width": sample.width,
+        "replicas": len(sample),
+        "seed": sample.seed,
+        "smallest": float(values.min()),
+        "largest": float(values.max()),
+        "moments": mean.tolist(),
+        # One replica has no spread, hence no standard error.
+        "standard_errors": [value if np.isfinite(value) else None for value in error.tolist()],
+    }
+    return numbers if law is None else numbers | {"wasserstein": law.distance(sample.eigenvalues)}
+
+
+def sample_lines(sample: EmpiricalSpectrum, law: ChainLaw | None) -> list[str]:
+    """Describe the sample."""
+    numbers = sample_numbers(sample, law)
+    mean, error = numbers["moments"][0], numbers["standard_errors"][0]
+    spread = "" if error is None else f" ± {error:.2g}"
+    replicas = f"{len(sample)} sampled network{'' if len(sample) == 1 else 's'}"
+    lines = [
+        f"{replicas} at width {sample.width}, seed {sample.seed}",
+        f"  eigenvalues   in [{numbers['smallest']:.10g}, {numbers['largest']:.10g}]",
+        f"  mean          {mean:.6g}{spread}",
+    ]
+    if law is not None:
+        lines.append(f"  Wasserstein   {numbers['wasserstein']:.6g} to the limiting law")
+    return lines
+
+
+def _learning_rates(problem: Problem) -> dict[str, float | None]:
+    """Give the largest stable learning rates; None where they depend on an unknown width."""
+    rates: dict[str, float | None] = {}
+    for loss in ("sum", "mean"):
+        try:
+            rates[loss] = ConditionalFIM(problem.network).max_learning_rate(problem.width, loss)
+        except SpecError:
+            rates[loss] = None
+    return rates
+
+
+def _abridged(lines: Sequence[str]) -> list[str]:
+    if len(lines) > _LISTED:
+        half = _LISTED // 2
+        lines = [*lines[:half], f"… {len(lines) - 2 * half} more …", *lines[-half:]]
+    return [f"    {line}" for line in lines]
+
+
+def _runs(value: Any) -> str:
+    """Write a sequence with equal neighbours counted, and anything else as it is."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} = {entry}" for key, entry in value.items())
+    if not isinstance(value, Iterable) or isinstance(value, str):
+        return str(value)
+    runs = [(_runs(entry), len(list(group))) for entry, group in groupby(value)]
+    return "; ".join(entry if count == 1 else f"{count} × {entry}" for entry, count in runs)

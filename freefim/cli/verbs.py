@@ -1,0 +1,230 @@
+"""What each verb of the command line does."""
+
+import json
+import os
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from freefim._formats import plain
+from freefim.cli import outputs, summaries
+from freefim.cli.problem import Problem
+from freefim.cli.progress import Progress
+from freefim.errors import SpecError
+from freefim.free.chain_law import ChainLaw
+from freefim.montecarlo.empirical import EmpiricalSpectrum
+from freefim.plots import save_figure
+from freefim.spectra.conditional_fim import ConditionalFIM
+from freefim.tables import Table
+
+__all__ = ["VERBS"]
+
+OK, FAILED = 0, 1
+
+
+def density(arguments: Namespace) -> int:
+    """Compute the law, sample it if asked; write tables and pictures."""
+    tables = [path for path in arguments.output if not outputs.is_picture(path)]
+    pictures = [path for path in arguments.output if outputs.is_picture(path)]
+    inputs = [arguments.network, arguments.input]
+    if arguments.eigenvalues and arguments.replicas is None:
+        raise SpecError("--eigenvalues needs sampled networks: --replicas R")
+    outputs.check(arguments.output, outputs.TABLES + outputs.PICTURES, inputs)
+    outputs.check(arguments.eigenvalues, outputs.TABLES, [*inputs, *arguments.output])
+    problem, law, sample = _law_and_sample(arguments)
+    _write_tables(tables, lambda: law.table(arguments.points), problem)
+    _draw(pictures, arguments, problem, law, sample)
+    if sample is not None:
+        _write_tables(arguments.eigenvalues, sample.table, problem)
+    numbers = summaries.network_numbers(problem) | summaries.law_numbers(problem, law)
+    lines = [*summaries.network_lines(problem), *summaries.law_lines(problem, law)]
+    if sample is not None:
+        numbers["sample"] = summaries.sample_numbers(sample, law)
+        lines += summaries.sample_lines(sample, law)
+    return _say(arguments, numbers, lines, [*arguments.output, *arguments.eigenvalues])
+
+
+def sample(arguments: Namespace) -> int:
+    """Sample networks and write their eigenvalues."""
+    outputs.check(arguments.output, outputs.TABLES, [arguments.network, arguments.input])
+    problem = Problem.read(arguments)
+    drawn = _sample(arguments, problem)
+    _write_tables(arguments.output, drawn.table, problem)
+    numbers = summaries.network_numbers(problem) | {"sample": summaries.sample_numbers(drawn, None)}
+    lines = [*summaries.network_lines(problem), *summaries.sample_lines(drawn, None)]
+    return _say(arguments, numbers, lines, arguments.output)
+
+
+def validate(arguments: Namespace) -> int:
+    """Compare the law with sampled networks and give a verdict."""
+    inputs = [arguments.network, arguments.input]
+    outputs.check(arguments.output, outputs.TABLES + outputs.PICTURES, inputs)
+    problem = Problem.read(arguments)
+    width = problem.needed_width("validate")
+    with (
+        _executor(arguments) as executor,
+        Progress("validating", arguments.replicas) as progress,
+    ):
+        report = ConditionalFIM(problem.network).validate(
+            width,
+            arguments.replicas,
+            arguments.seed,
+            input=problem.vector,
+            executor=executor,
+            progress=progress,
+        )
+    for path in arguments.output:
+        if outputs.is_picture(path):
+            save_figure(report.plot(), path)
+        else:
+            _write_tables([path], report.table, problem)
+    numbers = summaries.network_numbers(problem) | report.to_dict()
+    lines = [*summaries.network_lines(problem), str(report)]
+    _say(arguments, numbers, lines, arguments.output)
+    return OK if report.passed else FAILED
+
+
+def learning_rate(arguments: Namespace) -> int:
+    """Print the largest stable learning rate: the bare number, or all that it depends on."""
+    problem = Problem.read(arguments)
+    with Progress("computing the law"):
+        rate = ConditionalFIM(problem.network).max_learning_rate(
+            problem.width, arguments.loss, arguments.outputs, arguments.momentum
+        )
+    numbers = summaries.network_numbers(problem) | {
+        "max_learning_rate": rate,
+        "loss": arguments.loss,
+        "outputs": arguments.outputs,
+        "momentum": arguments.momentum,
+    }
+    return _say(arguments, numbers, [repr(rate)], [])
+
+
+def plot(arguments: Namespace) -> int:
+    """Draw the law, over sampled eigenvalues if asked."""
+    outputs.check(arguments.output, outputs.PICTURES, [arguments.network, arguments.input])
+    problem, law, drawn = _law_and_sample(arguments)
+    _draw(arguments.output, arguments, problem, law, drawn)
+    return _say(arguments, summaries.network_numbers(problem), [], arguments.output)
+
+
+def show(arguments: Namespace) -> int:
+    """Print the network, its order parameters, and how its law is made."""
+    problem = Problem.read(arguments)
+    order = problem.network.order_parameters()
+    derivation = ConditionalFIM(problem.network).law().derivation()
+    numbers = summaries.network_numbers(problem) | {
+        "second_moments": order.second_moments,
+        "preactivation_variances": order.preactivation_variances,
+        "chi1": order.chi1,
+        "derivation": derivation.steps,
+    }
+    rows = [("", *order.preactivation_variances), order.second_moments, ("", *order.chi1)]
+    columns = [[_cell(value) for value in row] for row in rows]
+    columns[2] += [""] * (len(columns[0]) - len(columns[2]))
+    lines = [
+        *summaries.network_lines(problem),
+        "order parameters",
+        "  layer  variance q      second moment   chi1",
+        *(
+            f"  {layer:<6} {q:<15} {moment:<15} {chi}".rstrip()
+            for layer, (q, moment, chi) in enumerate(zip(*columns, strict=True))
+        ),
+        "derivation of the law",
+        str(derivation),
+    ]
+    return _say(arguments, numbers, lines, [])
+
+
+VERBS: dict[str, Callable[[Namespace], int]] = {
+    "density": density,
+    "sample": sample,
+    "validate": validate,
+    "learning-rate": learning_rate,
+    "plot": plot,
+    "show": show,
+}
+
+
+def _law_and_sample(
+    arguments: Namespace,
+) -> tuple[Problem, ChainLaw, EmpiricalSpectrum | None]:
+    problem = Problem.read(arguments)
+    if arguments.replicas is not None:
+        problem.needed_width("sampling")
+    with Progress("computing the law"):
+        law = ConditionalFIM(problem.network).law()
+        _ = law.solution
+    return problem, law, None if arguments.replicas is None else _sample(arguments, problem)
+
+
+def _sample(arguments: Namespace, problem: Problem) -> EmpiricalSpectrum:
+    width = problem.needed_width("sampling")
+    with (
+        _executor(arguments) as executor,
+        Progress("sampling networks", arguments.replicas) as progress,
+    ):
+        return ConditionalFIM(problem.network).sample(
+            width,
+            arguments.replicas,
+            arguments.seed,
+            input=problem.vector,
+            executor=executor,
+            progress=progress,
+        )
+
+
+@contextmanager
+def _executor(arguments: Namespace) -> Iterator[Executor | None]:
+    """Threads for the replicas: their kernels and LAPACK run without the interpreter's lock."""
+    workers = min(arguments.workers or os.cpu_count() or 1, arguments.replicas)
+    if workers == 1:
+        yield None
+        return
+    pool = ThreadPoolExecutor(workers)
+    try:
+        yield pool
+    finally:
+        # After an interruption nobody waits for the replicas that are still to come.
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _write_tables(paths: Iterable[str], make: Callable[[], Table], problem: Problem) -> None:
+    for path in paths:
+        table = make()
+        Table(table.columns, {**problem.provenance, **table.metadata}).write(path)
+
+
+def _draw(
+    paths: Iterable[str],
+    arguments: Namespace,
+    problem: Problem,
+    law: ChainLaw,
+    drawn: EmpiricalSpectrum | None,
+) -> None:
+    title = f"{Path(arguments.network).stem}, depth {problem.network.depth}"
+    if arguments.input is not None:
+        title += f", input {Path(arguments.input).name}"
+    if drawn is not None:
+        title += f": limit and {len(drawn)} replicas at width {drawn.width}"
+    values = None if drawn is None else drawn.eigenvalues
+    for path in paths:
+        save_figure(law.plot(values, title=title, log=arguments.log), path)
+
+
+def _cell(value: Any) -> str:
+    return value if isinstance(value, str) else f"{value:.10g}"
+
+
+def _say(
+    arguments: Namespace, numbers: dict[str, Any], lines: list[str], files: list[str]
+) -> int:
+    """Print the result: one JSON object for machines, lines for people."""
+    if arguments.json:
+        print(json.dumps(plain(numbers | {"files": files}), allow_nan=False, ensure_ascii=False))
+    else:
+        print("\n".join([*lines, *(f"written: {path}" for path in files)]))
+    return OK

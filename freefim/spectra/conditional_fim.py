@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
@@ -25,6 +26,7 @@ from freefim.networks.order_parameters import order_parameters
 
 if TYPE_CHECKING:
     from freefim.montecarlo.empirical import EmpiricalSpectrum, Replica
+    from freefim.validation.report import ValidationReport
 
 __all__ = ["ConditionalFIM"]
 
@@ -137,6 +139,59 @@ class ConditionalFIM:
 
         return sample_networks(
             self.network, width, replicas, seed, input=input, executor=executor, progress=progress
+        )
+
+    def validate(
+        self,
+        width: int,
+        replicas: int = 8,
+        seed: int = 0,
+        *,
+        executor: Executor | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> "ValidationReport":
+        """Compare the law with sampled networks: moments, distances, atoms, edges, a verdict.
+
+        Parameters
+        ----------
+        width : int
+            Reference width M, at least 2.
+        replicas : int, optional
+            Networks sampled at width M, and as many at M/2; at least 2.
+        seed : int, optional
+            Seed of the sample.
+        executor, progress : optional
+            As for `sample`; progress counts replicas sampled and laws compared.
+
+        Returns
+        -------
+        ValidationReport
+            ``print`` shows it; `passed` is the verdict, `reasons` say why not.
+
+        Raises
+        ------
+        SpecError
+            If `width`, `replicas` or `seed` is out of range.
+        ConvergenceError
+            If a law or a replica cannot be computed.
+
+        Examples
+        --------
+        >>> from freefim.networks.network import Network
+        >>> net = Network(3, "relu", weight_std=2**0.5)
+        >>> ConditionalFIM(net).validate(width=64, replicas=4).verdict
+        'PASS'
+        """
+        from freefim.validation import validate
+
+        return validate(
+            self.law(),
+            lambda replica: self.law(given=replica),
+            partial(self.sample, executor=executor),
+            width,
+            replicas,
+            seed,
+            progress,
         )
 
     def max_learning_rate(

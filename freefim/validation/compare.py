@@ -1,0 +1,223 @@
+"""Compare a law with sampled spectra.
+
+Two comparisons, because the limit law is exact only at infinite width: moments, Wasserstein-1
+distance and edges against the limit law; the Kolmogorov–Smirnov distance, atoms and outliers of
+every replica against its own conditional law.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from freefim.errors import SpecError
+from freefim.free.distances import at_atoms
+from freefim.free.law import Law
+from freefim.montecarlo.empirical import EmpiricalSpectrum
+from freefim.validation.report import AtomCount, MomentCheck, ReplicaCheck, ValidationReport
+from freefim.validation.synthetic import null_distance
+
+if TYPE_CHECKING:
+    from freefim.montecarlo.empirical import Replica
+
+__all__ = ["compare", "validate"]
+
+Array = NDArray[np.float64]
+Progress = Callable[[int, int], object]
+
+_ORDERS = 4
+# An eigenvalue is an outlier beyond a soft edge at more than the room of this many eigenvalues
+# inside it: 4.5 times the Tracy–Widom scale, exceeded with probability below 1e-4.
+_EDGE_EIGENVALUES = 2.0
+
+
+class Sampler(Protocol):
+    """Draws a spectrum at a width; its replicas depend on width, seed and number alone."""
+
+    def __call__(
+        self, width: int, replicas: int, seed: int, *, progress: Progress | None
+    ) -> EmpiricalSpectrum: ...
+
+
+def validate(
+    law: Law,
+    given: "Callable[[Replica], Law]",
+    draw: Sampler,
+    width: int,
+    replicas: int,
+    seed: int,
+    progress: Progress | None = None,
+) -> ValidationReport:
+    """Sample a spectrum at a width and at half of it, and compare it with its law.
+
+    Parameters
+    ----------
+    law : Law
+        The limit law.
+    given : callable
+        The conditional law of a replica.
+    draw : callable
+        The sampler: ``draw(width, replicas, seed, progress=…)``.
+    width : int
+        Reference width, at least 2.
+    replicas : int
+        Number of replicas at either width, at least 2.
+    seed : int
+        Seed of the replicas at the full width; those at half width have one derived from it.
+    progress : callable, optional
+        Called as ``progress(done, total)`` after each replica sampled and each law compared.
+
+    Returns
+    -------
+    ValidationReport
+
+    Raises
+    ------
+    SpecError
+        If `width`, `replicas` or `seed` is not as said above.
+    ConvergenceError
+        If a law or a replica cannot be computed.
+    """
+    for name, value, reason in (
+        ("width", width, "so that there is half of it"),
+        ("replicas", replicas, "so that there is a standard error"),
+    ):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 2:
+            raise SpecError(f"{name} must be an integer >= 2, {reason}, got {value!r}")
+
+    def ticks(before: int) -> Progress | None:
+        if progress is None:
+            return None
+        return lambda done, _: progress(before + done, 3 * replicas)
+
+    _ = law.solution  # what cannot be solved need not be sampled
+    sample = draw(width, replicas, seed, progress=ticks(0))
+    other_seed = int(np.random.SeedSequence(seed).generate_state(1)[0])
+    narrow = draw(width // 2, replicas, other_seed, progress=ticks(replicas))
+
+    def conditional_laws() -> Iterator[Law]:
+        tick = ticks(2 * replicas)
+        for index, replica in enumerate(sample):
+            yield given(replica)
+            if tick is not None:
+                tick(index + 1, replicas)
+
+    return compare(law, conditional_laws(), sample, narrow)
+
+
+def compare(
+    law: Law,
+    conditional_laws: Iterable[Law],
+    sample: EmpiricalSpectrum,
+    narrow: EmpiricalSpectrum,
+) -> ValidationReport:
+    r"""Compare a limit law and the conditional laws of replicas with sampled eigenvalues.
+
+    Parameters
+    ----------
+    law : Law
+        The limit law.
+    conditional_laws : iterable of Law
+        One for each replica of `sample`, in their order; taken one at a time.
+    sample : EmpiricalSpectrum
+        At least two replicas.
+    narrow : EmpiricalSpectrum
+        At least two replicas of the same description at a smaller width.
+
+    Returns
+    -------
+    ValidationReport
+
+    Raises
+    ------
+    SpecError
+        If an argument is not as said above.
+    ConvergenceError
+        If a law cannot be computed.
+
+    Notes
+    -----
+    The 1/M term of a moment is measured without any law: if the mean moment at width M is
+    :math:`m + b/M`, its values at widths :math:`M' < M` differ by :math:`b(1/M' - 1/M)`.
+    """
+    if not isinstance(law, Law):
+        raise SpecError(f"law must be a Law, got {law!r}")
+    for name, spectrum in (("sample", sample), ("narrow", narrow)):
+        if not isinstance(spectrum, EmpiricalSpectrum) or len(spectrum) < 2:
+            raise SpecError(
+                f"{name} must be an EmpiricalSpectrum of at least 2 replicas, got {spectrum!r}"
+            )
+    if narrow.network != sample.network or narrow.width >= sample.width:
+        raise SpecError(
+            f"narrow must be sampled from the same network at a width below {sample.width}, "
+            f"got width {narrow.width} of {narrow.network!r}"
+        )
+    checks: list[ReplicaCheck] = []
+    for replica, conditional in zip_longest(sample, conditional_laws):
+        if replica is None or not isinstance(conditional, Law):
+            raise SpecError(
+                f"conditional_laws must be one Law for each of the {len(sample)} replicas, "
+                f"got {conditional!r} as number {len(checks) + 1}"
+            )
+        checks.append(_check_replica(replica.index, replica.eigenvalues, conditional))
+    eigenvalues = sample.eigenvalues
+    rng = np.random.default_rng(sample.seed)
+    return ValidationReport(
+        network=repr(sample.network),
+        width=sample.width,
+        narrow_width=narrow.width,
+        seed=sample.seed,
+        size=eigenvalues.shape[1],
+        moments=_check_moments(law, sample, narrow),
+        replicas=tuple(checks),
+        null_ks=null_distance(law, eigenvalues.shape[1], rng),
+        wasserstein=law.distance(eigenvalues, "wasserstein"),
+        law=law,
+        sample=sample,
+    )
+
+
+def _check_moments(
+    law: Law, sample: EmpiricalSpectrum, narrow: EmpiricalSpectrum
+) -> tuple[MomentCheck, ...]:
+    means, errors = sample.moments(_ORDERS)
+    narrow_means, _ = narrow.moments(_ORDERS)
+    terms = np.abs(narrow_means - means) * narrow.width / (sample.width - narrow.width)
+    return tuple(
+        MomentCheck(order, float(law.moment(order)), *map(float, row))
+        for order, row in enumerate(zip(means, errors, terms, strict=True), start=1)
+    )
+
+
+def _check_replica(index: int, eigenvalues: Array, law: Law) -> ReplicaCheck:
+    aligned = at_atoms(law.solution, eigenvalues)
+    atoms = tuple(
+        AtomCount(location, mass * aligned.size, int(np.sum(aligned == location)))
+        for location, mass in law.atoms
+    )
+    return ReplicaCheck(
+        index=index,
+        ks=law.distance(eigenvalues, "ks"),
+        support=law.support,
+        extremes=(float(eigenvalues.min()), float(eigenvalues.max())),
+        atoms=atoms,
+        outliers=_outliers(law, aligned[~np.isin(aligned, [atom.location for atom in atoms])]),
+    )
+
+
+def _outliers(law: Law, eigenvalues: Array) -> int:
+    """How many of the eigenvalues lie outside every band, further than the edges' fluctuations."""
+    if not law.bands:
+        return eigenvalues.size
+    left, right = np.array(law.bands).T
+    masses = np.array(law.band_masses)
+    room = np.minimum(_EDGE_EIGENVALUES / max(eigenvalues.size, 1), masses)
+    before = np.asarray(law.cdf(left))
+    inner_left = np.clip(law.icdf(np.minimum(before + room, 1.0)), left, right)
+    inner_right = np.clip(law.icdf(np.clip(before + masses - room, 0.0, 1.0)), left, right)
+    low, high = 2.0 * left - inner_left, 2.0 * right - inner_right
+    x = eigenvalues[:, None]
+    inside: Any = np.any((low <= x) & (x <= high), axis=1)
+    return int(np.sum(~inside))

@@ -15,6 +15,7 @@ from freefim.free.accuracy import Accuracy
 from freefim.free.chain import Chain, Corner, Gaussian, Product
 from freefim.free.joint_edges import outer_edge
 from freefim.free.joint_program import Program, compile_chain
+from freefim.free.leaves import Leaf
 from freefim.free.panels import (
     NODES,
     Band,
@@ -31,10 +32,10 @@ _Reals = NDArray[np.float64]
 _Nodes = NDArray[np.complex128]
 
 _FLOOR = 1e-12
-_TOLERANCE = 2e-11
 _LOST = 1e11
 _BALANCE = 1e-9
 _MOST_PANELS = 500
+_LOWEST_LOG = -320.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +56,7 @@ class JointSolution:
     accuracy: Accuracy
     _program: Program = field(repr=False)
     _pieces: tuple[Band, ...] = field(repr=False)
+    _cluster: float = field(default=0.0, repr=False)
 
     def pdf(self, x: _Reals) -> _Reals:
         """Density of the absolutely continuous part: 0 outside the bands, inf at a hard edge."""
@@ -75,7 +77,7 @@ class JointSolution:
         parts = zip(self.bands, self.band_masses, self._pieces, strict=True)
         for (left, right), mass, band in parts:
             out += np.where(x >= right, mass, 0.0)
-            inside = (x > left) & (x < right)
+            inside = (x >= left) & (x < right)
             if inside.any():
                 out[inside] += mass - band.mass_above(x[inside] - self._program.shift)
         return np.clip(out, 0.0, 1.0)
@@ -88,9 +90,12 @@ class JointSolution:
         out = out.reshape(z.shape)
         return np.where(z.imag < 0, out.conj(), out)
 
-    def nodes(self) -> tuple[_Reals, _Reals]:
-        """Points x and weights with Σ weight·f(x) the integral of f over the continuous part."""
-        parts = [band.quadrature() for band in self._pieces]
+    def nodes(self, splits: int = 1) -> tuple[_Reals, _Reals]:
+        """Points x and weights with Σ weight·f(x) the integral of f over the continuous part.
+
+        Each panel is cut in `splits` pieces, for functions less smooth than the density.
+        """
+        parts = [band.quadrature(splits) for band in self._pieces]
         if not parts:
             return np.empty(0), np.empty(0)
         return (
@@ -104,7 +109,11 @@ def _far_start(program: Program, y: complex) -> _Nodes:
     moments = [leaf.moments(2) for leaf in program.leaves]
     ops, pars = program.arrays[0], program.arrays[1]
     w = np.empty(len(moments), dtype=complex)
-    first = y
+    # z is about w_0 times this; where it is small the shifts would otherwise hide w_0.
+    slope = 1.0
+    for op, (a, b) in zip(ops[1:], pars[1:], strict=True):
+        slope *= (moments[int(a)][0] if op == 0 else 1, a * b, a, 1.0, a)[op]
+    first = y / slope
     for _ in range(12):
         w[0] = z = first
         e1, e2 = moments[0]
@@ -165,6 +174,8 @@ class _Tracer:
         self.path = (complex(a), complex(b), kind)
         self.worst_tail = 0.0
         self.count = 0
+        exact = all(leaf.kernel_data()[0] != Leaf.ATOMS or leaf.atoms for leaf in program.leaves)
+        self.tolerance, self.rounding = (2e-11, 1e-14) if exact else (1e-9, 1e-12)
 
     def carry(self, t0: float, ts: _Reals, w: _Nodes, dw: _Nodes) -> tuple[_Nodes, ...]:
         """n, w, dw and rounding at the parameters ts, reached in order from t0."""
@@ -183,7 +194,7 @@ class _Tracer:
         """log ρ dy/dt without its powers, and the rounding it carries."""
         with np.errstate(divide="ignore", invalid="ignore"):
             logs = np.log(-n.imag / np.pi) + np.log(self.band.dlog_y(t)) - self.band.log_powers(t)
-        return logs, float((1e-15 * (np.abs(n / n.imag) + loss)).max())
+        return logs, float((self.rounding * np.abs(n / n.imag) + 3e-15 * loss).min())
 
     def power_at(self, end: float, t: float, w: _Nodes, dw: _Nodes) -> int:
         """Power of the distance in t with which ρ dy/dt starts at an end that is not soft."""
@@ -217,28 +228,32 @@ class _Tracer:
         if at_end:
             logs = from_end_nodes(at_left=left == 0.0) @ logs
         size = tail(logs)
-        if size < max(_TOLERANCE, noise) or depth > 40:
-            self.worst_tail = max(self.worst_tail, size)
-            return [(left, right, logs)]
+        weight = size * self.band.panel_mass(left, right, logs)
+        whole = [(left, right, logs)]
+        if size < max(self.tolerance, 3 * noise) or (depth > 8 and weight < 1e-13) or depth > 40:
+            self.worst_tail = max(self.worst_tail, weight)
+            return whole
         self.count += 1
-        if self.count > _MOST_PANELS:
-            raise ConvergenceError(
-                f"the density is not resolved by {_MOST_PANELS} panels near x = "
-                f"{self.place(t[0])!r}"
-            )
         middle = 0.5 * (left + right)
         out = []
-        for k, (start, stop) in enumerate(((left, middle), (middle, right))):
-            inner = self.nodes(start, stop)
-            if at_end:
-                near = int(np.abs(t - inner[-1]).argmin())
-                order = slice(None, None, -1)
-                found = self.carry(t[near], inner[order], ws[near], dws[near])
-                child = tuple(part[order] for part in found)
-            else:
-                guess = refinement()[k * NODES : (k + 1) * NODES] @ ws
-                child = self.polish(inner, guess, t, ws, dws)
-            out += self.panels(start, stop, child, depth + 1)
+        try:
+            for k, (start, stop) in enumerate(((left, middle), (middle, right))):
+                if self.count > _MOST_PANELS:
+                    raise ConvergenceError(f"more than {_MOST_PANELS} panels")
+                inner = self.nodes(start, stop)
+                if at_end:
+                    near = int(np.abs(t - inner[-1]).argmin())
+                    order = slice(None, None, -1)
+                    found = self.carry(t[near], inner[order], ws[near], dws[near])
+                    child = tuple(part[order] for part in found)
+                else:
+                    guess = refinement()[k * NODES : (k + 1) * NODES] @ ws
+                    child = self.polish(inner, guess, t, ws, dws)
+                out += self.panels(start, stop, child, depth + 1)
+        except ConvergenceError:
+            # What this panel lacks is small or the balance of mass and moments will tell.
+            self.worst_tail = max(self.worst_tail, weight)
+            return whole
         return out
 
     def polish(
@@ -264,8 +279,13 @@ class _Tracer:
 
 def _visible_end(
     tracer: _Tracer, t: float, step: float, limit: float, w: _Nodes, dw: _Nodes
-) -> list[tuple[float, float, _Reals]]:
-    """Panels from t in steps until `limit` or until the density is at the floor."""
+) -> tuple[list[tuple[float, float, _Reals]], float]:
+    """Panels from t in steps until `limit` or until the density is at the floor.
+
+    Where 64-bit numbers or the last leaf end before the density does, the second value is the
+    mass left below, to leading order; it is 0 otherwise.
+    """
+    lowest = _last_resolved(tracer.program.leaves[-1])
     out: list[tuple[float, float, _Reals]] = []
     for _ in range(_MOST_PANELS):
         to = limit if abs(limit - t) < 1.5 * abs(step) else t + step
@@ -286,14 +306,26 @@ def _visible_end(
             break
         _, ws, dws, _ = tracer.carry(float(ts[order][-1]), np.array([to]), w, dw)
         w, dw = ws[-1], dws[-1]
+        if tracer.kind == 2 or step < 0:
+            continue
         # Below this nothing is left: a power law at y = 0, of which 64 bits see no more.
-        if -n[-1].imag < 1e-12 and tracer.kind == 1 and t * t > 46.0:
+        if -n[-1].imag < 1e-12 and t * t > 46.0:
             break
-    return out
+        if abs(w[-1]) < lowest or tracer.band.a - t * t < _LOWEST_LOG:
+            return out, float(n[-1].real)
+    return out, 0.0
 
 
-def _one_band(program: Program, chain: Chain) -> tuple[Band, float, float]:
-    """The single band of a chain of connected leaves: band, edge residual, worst tail."""
+def _last_resolved(leaf: Leaf) -> float:
+    """Size of w above which a leaf is resolved whose lowest values are gathered in an atom."""
+    code, _, nodes, _ = leaf.kernel_data()
+    size = np.abs(nodes)
+    gathered = code == Leaf.ATOMS and 0.0 in dict(leaf.atoms)
+    return 1e3 * float(size[size > 0].min()) if gathered else 0.0
+
+
+def _one_band(program: Program, chain: Chain) -> tuple[Band, float, float, float]:
+    """The single band of a chain of connected leaves: band, mass below, residual, tail."""
     top = outer_edge(program, right=True)
     last = max(i for i, move in enumerate(chain.moves) if isinstance(move, Product))
     lifted = any(
@@ -320,12 +352,12 @@ def _one_band(program: Program, chain: Chain) -> tuple[Band, float, float]:
         powers = (powers[0], tracer.power_at(float(np.pi), t, w, dw))
     tracer = _Tracer(program, kind, a, b, powers)
     step = 0.5
-    right = _visible_end(tracer, t, -step, 0.0, w, dw)
-    left = _visible_end(tracer, t, step, float(limit), w, dw)
+    right, _ = _visible_end(tracer, t, -step, 0.0, w, dw)
+    left, below = _visible_end(tracer, t, step, float(limit), w, dw)
     panels = sorted(right + left, key=lambda panel: panel[0])
     cuts = np.array([panel[0] for panel in panels] + [panels[-1][1]])
     logs = np.array([panel[2] for panel in panels])
-    return Band(kind, a, b, powers, cuts, logs), residual, tracer.worst_tail
+    return Band(kind, a, b, powers, cuts, logs), below, residual, tracer.worst_tail
 
 
 def solve_joint(chain: Chain) -> JointSolution:
@@ -339,10 +371,19 @@ def solve_joint(chain: Chain) -> JointSolution:
     program = compile_chain(chain)
     shift = program.shift
     atoms = tuple((y + shift, mass) for y, mass in program.atoms)
-    band, residual, worst = _one_band(program, chain)
+    band, below, residual, worst = _one_band(program, chain)
     y, weight = band.quadrature()
     heavy = sum(mass for _, mass in program.atoms)
-    defect = abs(float(weight.sum()) + heavy - 1)
+    missing = 1 - float(weight.sum()) - heavy
+    zero = dict(program.atoms).get(0.0, 0.0)
+    remarks: tuple[str, ...] = ()
+    defect, cluster = abs(missing), 0.0
+    if below > 0:
+        # What lies below the last resolved y is known to leading order from G there.
+        cluster = max(missing, 0.0)
+        defect = max(abs(missing + zero - below) - 0.5 * below, -missing, 0.0)
+        last = float(np.exp(band.log_y(band.cuts[-1:])[0]))
+        remarks = (f"mass {cluster:.3g} within {last:.1g} of the bottom, counted as at the bottom",)
     first = sum(mass * at for at, mass in program.atoms) + float(weight @ y)
     second = sum(mass * at**2 for at, mass in program.atoms) + float(weight @ y**2)
     wrong = max(abs(first / program.mean - 1), abs(second / program.second - 1))
@@ -355,8 +396,9 @@ def solve_joint(chain: Chain) -> JointSolution:
     return JointSolution(
         atoms=atoms,
         bands=((shift + left, shift + float(np.exp(band.a))),),
-        band_masses=(float(weight.sum()),),
-        accuracy=Accuracy(defect, residual, worst, "joint Newton, panels"),
+        band_masses=(float(weight.sum()) + cluster,),
+        accuracy=Accuracy(defect, residual, worst, "joint Newton, panels", remarks),
         _program=program,
+        _cluster=cluster,
         _pieces=(band,),
     )

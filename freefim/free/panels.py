@@ -127,6 +127,12 @@ class Band:
             return np.asarray(right * np.log(t))
         return np.asarray(right * np.log(np.sin(t / 2)) + left * np.log(np.cos(t / 2)))
 
+    def panel_mass(self, left: float, right: float, logs: _Reals) -> float:
+        """Mass of one panel."""
+        t = chebyshev_nodes(left, right)
+        profile = np.exp(logs + self.log_powers(t))
+        return float(0.5 * (right - left) * (_matrices()[2] @ profile))
+
     @property
     def _nodes(self) -> _Reals:
         half = np.diff(self.cuts)[:, None] / 2

@@ -289,6 +289,11 @@ def solve_projection(chain: Chain) -> ProjectionSolution:
     edges, info, widths = edges[kept], info[kept], widths[kept]
     if len(edges) == 0:
         return _atomic(chain, ops, par, start)
+    info[:, :, 0] = np.maximum(info[:, :, 0], 0.0)
+    at_zero = sum(mass for location, mass in atoms if location == 0.0)
+    if at_zero and info[0, 0, 0] <= 1e-14 * info[0, 1, 0]:
+        # the atom at 0 stands on this edge, and rounding decides on which side of it
+        info[0, 0, 4] = 1.0 - at_zero
     masses = info[:, 0, 4] - info[:, 1, 4]
     hard = _hard_edges(info, edges)
     info[hard, 2] = 0.0

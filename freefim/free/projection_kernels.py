@@ -26,6 +26,8 @@ EPS = 2.220446049250313e-16
 SLACK = 1e-3
 #: Points within ZONE rounding errors of an edge are not told apart from it: its root law holds.
 ZONE = 64.0
+#: Panels of one band that may fail, and be halved, before the band is given up.
+LOSSES = 80
 
 
 @inline
@@ -587,6 +589,13 @@ def solve(ops, par, n, ref, targets, tr, ti, fr, fi, first, count):
 
 
 @inline
+def reciprocal(z):
+    """1/z; the division of complex numbers raises at 0."""
+    size = 1.0 / (z.real * z.real + z.imag * z.imag)
+    return complex(z.real * size, -z.imag * size)
+
+
+@inline
 def mass_above(ops, par, n, ref, zr, zi):
     """Mass of the law right of x = z(t), t = t_edge + zr + i zi, in closed form."""
     z, d = complex(zr, zi), complex(zr, zi)
@@ -597,24 +606,27 @@ def mass_above(ops, par, n, ref, zr, zi):
         op = ops[j]
         f, zz, v = fa + d, za + z, z - b * d
         if op == PADDING:
-            total = k * total + (1.0 - k) * math.atan2(zz.imag, zz.real)
+            total = k * total + (1.0 - k) * math.atan2(abs(zz.imag), zz.real)
             den = (1.0 - k) * f + k * zz
-            d = ((1.0 - k) * f * fa * z + k * zz * za * d) / (den * ((1.0 - k) * fa + k * za))
+            bottom = (1.0 - k) * fa + k * za
+            d = ((1.0 - k) * f * fa * z + k * zz * za * d) * (reciprocal(den) / bottom)
             d, z = g * d, g * z
             continue
         if op == CORNER:
-            total = (total - b * math.atan2(f.imag, f.real)) / k
+            argument = math.atan2(abs(f.imag), f.real)
+            total = argument + (total - argument) / k
             z, d = g * v, g * k * d
             continue
         if b > 0.0:
-            total += b * (math.atan2(v.imag, va + v.real) - math.atan2(f.imag, f.real))
+            argument = math.atan2(abs(f.imag), f.real)
+            total += b * (math.atan2(abs(v.imag), va + v.real) - argument)
         if op == WISHART:
-            diff = (z - aux * d) / f
-            argument = math.atan2(v.imag, va + v.real)
-            total = (1.0 - 1.0 / k) * argument + (total + diff.imag) / k
+            diff = (z - aux * d) * reciprocal(f)
+            argument = math.atan2(abs(v.imag), va + v.real)
+            total = argument + (total - argument + diff.imag) / k
             z, d = g * (v * (k - 1.0 + aux + diff) + va * diff), g * k * v
         else:
-            diff = (v - aux * z) / zz
+            diff = (v - aux * z) * reciprocal(zz)
             d = g * (d * (aux + diff) + fa * diff)
             z = g * v
     return total / math.pi
@@ -702,8 +714,8 @@ def solve_bands(ops, par, start, edges, info, widths, grid, tolerance, limit):
             stack_t[0, 1, j] = 0.5 * (sa + sb) * math.sin(angle) + 0.25 * (sa - sb) * math.sin(
                 2.0 * angle
             )
-        used = 0
-        while depth > 0:
+        used, lost = 0, 0
+        while depth > 0 and lost < LOSSES:
             depth -= 1
             t0, t1 = stack[depth, 0], stack[depth, 1]
             half = 0.5 * (t1 - t0)
@@ -758,6 +770,7 @@ def solve_bands(ops, par, start, edges, info, widths, grid, tolerance, limit):
                 if ti[j] > height:
                     height = ti[j]
             used += 1
+            lost += 1 if bad > 0 else 0
             resolved = False
             if bad == 0:
                 tail = chebyshev_tail(tr, ti, transform, NODES - 1)
@@ -802,6 +815,9 @@ def solve_bands(ops, par, start, edges, info, widths, grid, tolerance, limit):
             taus[total, 0], taus[total, 1] = tr, ti
             dens[total] = density
             total += 1
+        if depth > 0:
+            failures += NODES * depth
+            break
     return panels[:total].copy(), taus[:total].copy(), dens[:total].copy(), failures
 
 

@@ -96,6 +96,8 @@ class JointSolution:
         Each panel is cut in `splits` pieces, for functions less smooth than the density.
         """
         parts = [band.quadrature(splits) for band in self._pieces]
+        if self._cluster > 0:
+            parts.insert(0, (np.zeros(1), np.array([self._cluster])))
         if not parts:
             return np.empty(0), np.empty(0)
         return (

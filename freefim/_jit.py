@@ -18,14 +18,16 @@ __all__ = ["inline", "kernel"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
+_njit: Any = numba.njit
 
 
 def kernel(function: F) -> F:
     """Compile `function` at its first call, cache it on disk, release the GIL while it runs."""
-    return numba.njit(**_OPTIONS)(function)  # type: ignore[no-any-return]
+    compiled: F = _njit(cache=True, nogil=True, error_model="numpy")(function)
+    return compiled
 
 
 def inline(function: F) -> F:
     """Compile a small helper that LLVM may inline into the kernels of the same file."""
-    return numba.njit(error_model="numpy")(function)  # type: ignore[no-any-return]
+    compiled: F = _njit(error_model="numpy")(function)
+    return compiled

@@ -45,7 +45,7 @@ def _moved(atoms: Atoms, move: Move) -> Atoms:
 def _product(atoms: Atoms, leaf: tuple[tuple[float, float], ...]) -> Atoms:
     """The free product's atoms: p + r - 1 at x y for x y ≠ 0, the larger mass at 0."""
     product: Atoms = {}
-    for y, r in leaf:
+    for y, _ in leaf:
         if y == 0.0:
             continue
         rest = sum(s for other, s in leaf if other != y)

@@ -62,7 +62,7 @@ class ChainLaw(Law):
         """The solved law."""
         if is_projection_chain(self.chain):
             return solve_projection(self.chain)
-        from freefim.free.joint import solve_joint  # noqa: PLC0415
+        from freefim.free.joint import solve_joint
 
         return solve_joint(numeric(self.chain))
 

@@ -30,9 +30,8 @@ class Derivation:
     @property
     def steps(self) -> tuple[str, ...]:
         """One sentence for the start and one for every move."""
-        return (f"start: point mass at {self.chain.start}, R(g) = {self.chain.start}",) + tuple(
-            _sentence(move) for move in self.chain.moves
-        )
+        start = f"start: point mass at {self.chain.start}, R(g) = {self.chain.start}"
+        return (start, *map(_sentence, self.chain.moves))
 
     def __str__(self) -> str:
         lines = []
@@ -57,12 +56,13 @@ class Derivation:
         Examples
         --------
         >>> from fractions import Fraction
+        >>> import sympy
         >>> half = TwoPoint(0, 1, Fraction(1, 2), Fraction(1, 2))
         >>> omega, z, g = Derivation(Chain(1, (Product(half), Affine(2, 1)))).sympy()
-        >>> z, g.factor()
-        (omega + 2, (omega + 1)/(omega*(omega + 2) ... )
+        >>> z, sympy.apart(g)
+        (omega + 2, 1/(2*(omega + 1)) + 1/(2*(omega - 1)))
         """
-        import sympy  # noqa: PLC0415
+        import sympy
 
         omega = sympy.Symbol("omega")
         z, f = omega, omega - sympy.sympify(self.chain.start)
@@ -102,7 +102,7 @@ def _described(leaf: Leaf) -> str:
 def _composed(z: Any, f: Any, move: Move, number: Any) -> tuple[Any, Any]:
     """One move on the pair (z, F = 1/G)."""
     match move:
-        case Product(TwoPoint(low, high, mass, complement)) if low == 0 or complement == 0:
+        case Product(TwoPoint(low, high, _, complement)) if low == 0 or complement == 0:
             v = z - number(complement) * f
             return number(high) * v, number(high) * f * v / z
         case Product(leaf):

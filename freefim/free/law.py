@@ -30,17 +30,32 @@ class Solution(Protocol):
     """What a solver hands over: a law's structure exactly, its functions to machine precision."""
 
     @property
-    def atoms(self) -> Pairs: ...
+    def atoms(self) -> Pairs:
+        """Point masses (location, mass), ascending."""
+
     @property
-    def bands(self) -> Pairs: ...
+    def bands(self) -> Pairs:
+        """Intervals (left, right) of the absolutely continuous part, ascending."""
+
     @property
-    def band_masses(self) -> tuple[float, ...]: ...
+    def band_masses(self) -> tuple[float, ...]:
+        """Mass of each band."""
+
     @property
-    def accuracy(self) -> Accuracy: ...
-    def pdf(self, x: Array) -> Array: ...
-    def cdf(self, x: Array) -> Array: ...
-    def cauchy(self, z: NDArray[np.complex128]) -> NDArray[np.complex128]: ...
-    def nodes(self, splits: int = 1) -> tuple[Array, Array]: ...
+    def accuracy(self) -> Accuracy:
+        """What was measured of the law's exactness."""
+
+    def pdf(self, x: Array) -> Array:
+        """Density of the absolutely continuous part, shape (n,)."""
+
+    def cdf(self, x: Array) -> Array:
+        """Distribution function of the whole law, right-continuous, shape (n,)."""
+
+    def cauchy(self, z: NDArray[np.complex128]) -> NDArray[np.complex128]:
+        """Cauchy transform off the bands, any shape."""
+
+    def nodes(self, splits: int = 1) -> tuple[Array, Array]:
+        """Quadrature x, weights of the a.c. part, each panel cut in `splits` pieces."""
 
 
 class Law(ABC):
@@ -213,7 +228,7 @@ class Law(ABC):
         points : int
             About how many rows; each band has at least 16.
         """
-        from freefim.tables import Table  # noqa: PLC0415
+        from freefim.tables import Table
 
         if isinstance(points, bool) or not isinstance(points, int) or points < 2:
             raise SpecError(f"points must be an integer >= 2, got {points!r}")
@@ -258,7 +273,7 @@ class Law(ABC):
         log: bool = False,
     ) -> "Axes":
         """Draw the density and the atoms, over a histogram of eigenvalues if given."""
-        from freefim.plots import plot_density  # noqa: PLC0415
+        from freefim.plots import plot_density
 
         panels = []
         for left, right in self.bands:

@@ -8,6 +8,7 @@ through its exact transform, never through quadrature atoms on the real line.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import pairwise
 from typing import ClassVar
 
@@ -128,31 +129,32 @@ class TwoPoint(Leaf):
     The complement is a field of its own because 1 - mass may be far below rounding.
     """
 
-    low: float
-    high: float
-    mass: float
-    complement: float
+    low: float | Fraction
+    high: float | Fraction
+    mass: float | Fraction
+    complement: float | Fraction
 
     @property
     def minimum(self) -> float:
-        return self.low if self.complement > 0 else self.high
+        return float(self.low if self.complement > 0 else self.high)
 
     @property
     def maximum(self) -> float:
-        return self.high if self.mass > 0 else self.low
+        return float(self.high if self.mass > 0 else self.low)
 
     @property
     def atoms(self) -> tuple[tuple[float, float], ...]:
         pairs = ((self.low, self.complement), (self.high, self.mass))
-        return tuple(pair for pair in pairs if pair[1] > 0)
+        return tuple((float(value), float(mass)) for value, mass in pairs if mass > 0)
 
     @property
     def gaps(self) -> tuple[tuple[float, float], ...]:
-        return ((self.low, self.high),) if self.minimum < self.maximum else ()
+        return ((float(self.low), float(self.high)),) if self.minimum < self.maximum else ()
 
     def moments(self, order: int) -> NDArray[np.float64]:
         k = np.arange(1, order + 1)
-        return np.asarray(self.complement * self.low**k + self.mass * self.high**k, dtype=float)
+        low, high = float(self.low), float(self.high)
+        return np.asarray(float(self.complement) * low**k + float(self.mass) * high**k)
 
     def bottom_quantile(self, mass: float = 1e-13) -> float:
         return _bottom_atom(self.atoms, mass)

@@ -78,7 +78,7 @@ def icdf(solution: "Solution", p: Array) -> Array:
 
 def _in_bands(solution: "Solution", p: Array, left: Array, right: Array) -> Array:
     """Root of cdf = p in θ, x = left + (right - left) sin²(θ/2): smooth at every edge."""
-    from scipy.optimize.elementwise import find_root  # noqa: PLC0415
+    from scipy.optimize.elementwise import find_root
 
     def place(theta: Array, left: Array, right: Array) -> Array:
         return np.clip(left + (right - left) * np.sin(0.5 * theta) ** 2, left, right)
@@ -94,4 +94,4 @@ def _in_bands(solution: "Solution", p: Array, left: Array, right: Array) -> Arra
     if not np.all(result.success):
         worst = p[~result.success][0]
         raise ConvergenceError(f"the quantile of p = {float(worst)!r} did not converge")
-    return place(result.x, left, right)
+    return np.asarray(place(result.x, left, right))

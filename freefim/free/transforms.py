@@ -66,11 +66,11 @@ def _real(law: "Law", z: Array) -> Array:
 
 
 def _outside(function: Callable[[Array], Array], goal: Array, end: float, reach: float) -> Array:
-    """z beyond `end` with function(z) = goal; NaN where the goal is not reached there.
+    """Find z beyond `end` with function(z) = goal; NaN where the goal is not reached there.
 
     The function is monotone beyond the end and tends to 0 at infinity; z = end + reach e^s.
     """
-    from scipy.optimize.elementwise import find_root  # noqa: PLC0415
+    from scipy.optimize.elementwise import find_root
 
     near, far = -70.0, 30.0
 

@@ -11,6 +11,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
@@ -56,9 +57,10 @@ class ConditionalFIM:
     --------
     Two hidden layers of orthogonal ReLU: half the mass at 1, an arcsine law on [3, 7]:
 
+    >>> import math
     >>> from freefim.networks.network import Network
     >>> law = ConditionalFIM(Network(3, "relu", weight_std=2**0.5)).law()
-    >>> [round(end, 12) for end in law.edges], round(law.pdf(5.0) * 4 * 3.141592653589793, 12)
+    >>> [round(end, 12) for end in law.edges], float(round(law.pdf(5.0) * 4 * math.pi, 12))
     ([3.0, 7.0], 1.0)
     """
 
@@ -100,7 +102,9 @@ class ConditionalFIM:
             law does not balance.
         """
         if given is not None and given.network != self.network:
-            raise SpecError(f"given must be a replica of this network, got one of {given.network!r}")
+            raise SpecError(
+                f"given must be a replica of this network, got one of {given.network!r}"
+            )
         shifts, gates = self._limits() if given is None else self._realised(given)
         moves: list[Move] = []
         ends = [0]
@@ -130,12 +134,12 @@ class ConditionalFIM:
         replicas: int = 8,
         seed: int = 0,
         *,
-        input: ArrayLike | None = None,  # noqa: A002
+        input: ArrayLike | None = None,
         executor: Executor | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> "EmpiricalSpectrum":
         """Eigenvalues of the dual of sampled networks; see `freefim.sample_networks`."""
-        from freefim.montecarlo.sampler import sample_networks  # noqa: PLC0415
+        from freefim.montecarlo.sampler import sample_networks
 
         return sample_networks(
             self.network, width, replicas, seed, input=input, executor=executor, progress=progress
@@ -282,7 +286,7 @@ class ConditionalFIM:
             raise SpecError("width must be given for the law with its trivial zeros, got None")
         net = self.network
         widths = net.widths(width)
-        weights = sum(a * b for a, b in zip(widths, widths[1:], strict=False))
+        weights = sum(a * b for a, b in pairwise(widths))
         biases = sum(n for n, std in zip(widths[1:], net.bias_stds, strict=True) if std > 0)
         return widths[-1] / (weights + biases)
 
@@ -310,7 +314,8 @@ def _is_rational(net: Network) -> bool:
 def _exact_gate(activation: Any, _: Any) -> TwoPoint:
     """The gate of a positively homogeneous activation: the same at every variance."""
     gate = activation.gate_two_point(1)
-    return TwoPoint(*map(Fraction, (gate.low, gate.high, gate.mass, gate.complement)))
+    low, high, mass = Fraction(gate.low), Fraction(gate.high), Fraction(gate.mass)
+    return TwoPoint(low, high, mass, 1 - mass)
 
 
 def _weight_moves(ensemble: str, ratio: Any, variance: Any, shift: Any) -> list[Move]:

@@ -193,10 +193,10 @@ def test_density_is_infinite_at_a_hard_edge_and_zero_outside():
 
 @pytest.mark.parametrize("name", ["hard tanh comb", "gaussian relu", "with its trivial zeros"])
 def test_repr_evaluates_back(name):
-    from freefim import ConditionalFIM, HardTanh, Network, ReLU  # noqa: F401, PLC0415
+    from freefim import ConditionalFIM, HardTanh, Network, ReLU  # noqa: F401
 
     law = LAWS[name]
-    assert eval(repr(law)) == law  # noqa: S307
+    assert eval(repr(law)) == law
 
 
 def test_layers_are_the_laws_of_the_shallower_networks():

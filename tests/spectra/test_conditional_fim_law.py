@@ -112,9 +112,7 @@ def test_right_edges_of_orthogonal_relu_are_roots_of_the_discriminant(depth, edg
 def test_published_moments_of_the_reference_networks():
     """Word counts in rationals: 3 14 78 466 and 3 19 177 1949 (orthogonal, Gaussian ReLU)."""
     for weights, want in (("orthogonal", (3, 14, 78, 466)), ("gaussian", (3, 19, 177, 1949))):
-        law = ff.ConditionalFIM(
-            ff.Network(3, "relu", weights=weights, weight_std=ROOT2)
-        ).law()
+        law = ff.ConditionalFIM(ff.Network(3, "relu", weights=weights, weight_std=ROOT2)).law()
         assert [law.moment(k) for k in range(1, 5)] == pytest.approx(want, rel=1e-13)
         assert [law.expect(lambda x, k=k: x**k) for k in range(1, 5)] == pytest.approx(
             want, rel=1e-12
@@ -129,7 +127,9 @@ def test_moments_of_a_rational_network_are_rationals():
 
 
 def test_depth_one_is_a_point_mass_and_depth_two_orthogonal_the_gate():
-    assert ff.ConditionalFIM(ff.Network(1, (), input_second_moment=0.7)).law().atoms == ((0.7, 1.0),)
+    assert ff.ConditionalFIM(ff.Network(1, (), input_second_moment=0.7)).law().atoms == (
+        (0.7, 1.0),
+    )
     law = ff.ConditionalFIM(ff.Network(2, "hard_tanh")).law()
     assert not law.bands and len(law.atoms) == 2
 

@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
 
     density = _verb(verbs, "density", "the law: summary, table (x, pdf, cdf) and picture")
     density.add_argument(
-        "--points", type=_count, default=1001, metavar="N",
+        "--points", type=_integer(2), default=1001, metavar="N",
         help="about how many rows the table has (1001)",
     )  # fmt: skip
     _outputs(density, ".csv, .json, .npz, .parquet (table) or .png, .pdf, .svg (picture)")

@@ -137,7 +137,8 @@ def _abridged(lines: Sequence[str]) -> list[str]:
 def _runs(value: Any) -> str:
     """Write a sequence with equal neighbours counted, and anything else as it is."""
     if isinstance(value, dict):
-        return ", ".join(f"{key} = {entry}" for key, entry in value.items())
+        parameters = [f"{key}={entry}" for key, entry in value.items() if key != "name"]
+        return f"{value['name']}({', '.join(parameters)})"
     if not isinstance(value, Iterable) or isinstance(value, str):
         return str(value)
     runs = [(_runs(entry), len(list(group))) for entry, group in groupby(value)]

@@ -64,24 +64,18 @@ def validate(arguments: Namespace) -> int:
     outputs.check(arguments.output, outputs.TABLES + outputs.PICTURES, inputs)
     problem = Problem.read(arguments)
     width = problem.needed_width("validate")
-    with (
-        _executor(arguments) as executor,
-        Progress("validating", arguments.replicas) as progress,
-    ):
+    with _executor(arguments) as executor, Progress("validating") as progress:
+        # Random weights know no direction: of an input they see its length and mean square,
+        # which the network holds, so that validation can draw narrower networks as well.
         report = ConditionalFIM(problem.network).validate(
-            width,
-            arguments.replicas,
-            arguments.seed,
-            input=problem.vector,
-            executor=executor,
-            progress=progress,
+            width, arguments.replicas, arguments.seed, executor=executor, progress=progress
         )
     for path in arguments.output:
         if outputs.is_picture(path):
             save_figure(report.plot(), path)
         else:
             _write_tables([path], report.table, problem)
-    numbers = summaries.network_numbers(problem) | report.to_dict()
+    numbers = report.to_dict() | summaries.network_numbers(problem)
     lines = [*summaries.network_lines(problem), str(report)]
     _say(arguments, numbers, lines, arguments.output)
     return OK if report.passed else FAILED
@@ -219,9 +213,7 @@ def _cell(value: Any) -> str:
     return value if isinstance(value, str) else f"{value:.10g}"
 
 
-def _say(
-    arguments: Namespace, numbers: dict[str, Any], lines: list[str], files: list[str]
-) -> int:
+def _say(arguments: Namespace, numbers: dict[str, Any], lines: list[str], files: list[str]) -> int:
     """Print the result: one JSON object for machines, lines for people."""
     if arguments.json:
         print(json.dumps(plain(numbers | {"files": files}), allow_nan=False, ensure_ascii=False))

@@ -145,8 +145,8 @@ assert math.isclose(law.moment(2), law.expect(np.square), rel_tol=1e-10)
 # %% [markdown]
 # ## Real networks under it
 #
-# `sample` draws networks, pushes an input through each and diagonalises their duals. It knows nothing
-# of the law. Here are 16 networks of width 200, one grey line each.
+# `sample` draws networks, pushes an input through each and diagonalises their duals. It knows
+# nothing of the law. Here are 16 networks of width 200, one grey line each.
 
 # %%
 sample = fim.sample(width=200, replicas=16, seed=1)
@@ -295,3 +295,6 @@ width = 1000
 eta = fim.max_learning_rate(width=width)
 print(f"largest stable learning rate at width {width}: {eta:.3e}")
 assert math.isclose(eta, 2 / (width * top), rel_tol=1e-12)
+
+# %%
+plt.show()

@@ -257,8 +257,8 @@ for L in laws:
 # Let us descend, on a network of depth 10 whose target differs from its output by $10^{-6}$. Most
 # of the residual lies at the maximum, where $\eta = c\,\eta_{\max}$ multiplies it by $1 - 2c$. All
 # other eigenvalues have $|1 - 2c\lambda/\lambda_{\max}| < |1 - 2c|$ as long as
-# $\lambda_{\min}/\lambda_{\max} > 1/c - 1$, so that in the end the loss falls or rises by the factor
-# $(1-2c)^2$ each step: $0.81$ for $c = 0.95$ and $1.21$ for $c = 1.05$.
+# $\lambda_{\min}/\lambda_{\max} > 1/c - 1$, so that in the end the loss falls or rises by the
+# factor $(1-2c)^2$ each step: $0.81$ for $c = 0.95$ and $1.21$ for $c = 1.05$.
 
 
 # %%
@@ -330,7 +330,7 @@ ax = plt.subplots(figsize=(11, 5.5))[1]
 for depth, layer in enumerate(law.layers, start=1):
     assert len(layer.bands) == max(0, depth - 2)
     spans = [(left, right - left) for left, right in layer.bands]
-    ax.broken_barh(spans, (depth - 0.4, 0.8), color=BLUE, lw=0)
+    ax.broken_barh(spans, (depth - 0.4, 0.8), color=BLUE, lw=0.3, snap=False)
     ax.plot([place for place, _ in layer.atoms], [depth] * len(layer.atoms), ".", color=RED, ms=4)
 ax.plot([], "s", color=BLUE, label="band")
 ax.plot([], ".", color=RED, label="atom")
@@ -414,7 +414,7 @@ assert np.allclose(law.bands, [(place(centre - half), place(centre + half))], rt
 expected = [(q2, 1 - a2), (place(0), a2 - a1), (place(1), a1 + a2 - 1)]
 assert np.allclose(law.atoms, expected, rtol=1e-12)
 
-ax = law.plot(ax=plt.subplots()[1], title="Two hidden layers")
+ax = law.plot(ax=plt.subplots()[1], title="Two hidden layers; circles: the closed form")
 ax.plot(place(s[::20]), density[::20], "o", mfc="white", color=BLUE, ms=5)
 
 # %% [markdown]
@@ -466,16 +466,20 @@ exponent = math.log2(tops[-1] / tops[-2])
 print(f"{'hard-tanh, isometry':20s} exponent {exponent:.4f}   constant {tops[-1] / grid[-1]:.5f}")
 assert abs(exponent - 1) < eps * math.exp(eps) / grid[-2]
 
-ax = plt.subplots()[1]
-for (name, values), color in zip(maxima.items(), (RED, "#d9822b", GREEN, GREY), strict=True):
-    ax.loglog(grid, values, "o-", color=color, ms=4, label=name)
-ax.loglog(grid, tops, "o-", color=BLUE, ms=4, lw=2, label="hard-tanh, orthogonal")
-ax.loglog(grid, constant * np.square(grid), ":", color="black", lw=1, label=r"$1.138\,L^2$")
-ax.loglog(grid, slope * np.array(grid), "--", color="black", lw=1, label=r"$1.136\,L$")
-ax.set(xlabel="depth L", ylabel=r"$\lambda_{\max}/\hat q$", title="With and without isometry")
-ax.set_xticks(grid, [str(L) for L in grid], minor=False)
-ax.minorticks_off()
-legend = ax.legend(frameon=False)
+_, (left, right) = plt.subplots(1, 2, figsize=(11, 4.6))
+for name, color in zip(families, (RED, "#d9822b", GREEN, GREY), strict=True):
+    left.loglog(grid, maxima[name], "o-", color=color, ms=4, label=name)
+    right.semilogx(grid, scaled[name], "o-", color=color, ms=4)
+left.loglog(grid, tops, "o-", color=BLUE, ms=4, lw=2, label="hard-tanh, orthogonal")
+left.text(100, 2.5e2, r"$\propto L$", color=BLUE)
+left.text(100, 8e4, r"$\propto L^2$", color=RED)
+left.set(xlabel="depth L", ylabel=r"$\lambda_{\max}/\hat q$", title="With and without isometry")
+right.axhline(constant, color="black", ls=":", label=r"$\frac{1}{2}\sinh^2 u_*$")
+right.set(xlabel="depth L", ylabel=r"$\lambda_{\max}/(\hat q\,r L^2)$", title="The same, scaled")
+for ax in (left, right):
+    ax.set_xticks(grid, [str(L) for L in grid])
+    ax.minorticks_off()
+    legend = ax.legend(frameon=False)
 
 # %% [markdown]
 # ## 7. Sampled networks

@@ -88,9 +88,8 @@ def _with_input(
 ) -> tuple[Network, int]:
     """Complete a network by an input of `size` numbers, and find the reference width."""
     if width is None:
-        exact = size / Fraction(network.ratios[0])
-        width = round(exact)
-        if width < 1 or round(network.ratios[0] * width) != size:
+        width = round(size / Fraction(network.ratios[0]))
+        if not math.isclose(float(network.ratios[0]) * width, size, rel_tol=1e-9):
             raise SpecError(
                 f"--width must be given: an input of {size} numbers and "
                 f"width_ratios[0]={network.ratios[0]!r} make no whole reference width"

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from freefim.errors import ConvergenceError
 from freefim.free.accuracy import Accuracy
 from freefim.free.chain import Chain, Corner, Gaussian, Product
-from freefim.free.joint_edges import outer_edge
+from freefim.free.joint_edges import Edge, outer_edge
+from freefim.free.joint_gaps import GapPiece, gap_around
 from freefim.free.joint_program import Program, compile_chain
 from freefim.free.leaves import Leaf
 from freefim.free.panels import (
@@ -36,6 +37,8 @@ _LOST = 1e11
 _BALANCE = 1e-9
 _MOST_PANELS = 500
 _LOWEST_LOG = -320.0
+_SAMPLES = 24
+_MOST_GAPS = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,6 +170,26 @@ def _descend(program: Program, y: complex) -> tuple[complex, _Nodes, _Nodes]:
     return complex(n[0]), w, dw
 
 
+class _GapFound(Exception):
+    """A gap lies where a band was supposed."""
+
+    def __init__(self, piece: GapPiece):
+        super().__init__()
+        self.piece = piece
+
+
+def _look_for_gap(program: Program, y: float) -> None:
+    """Raise `_GapFound` if y lies in a gap."""
+    try:
+        n, w, _ = _descend(program, complex(y))
+    except ConvergenceError:
+        return
+    if abs(n.imag) < 1e-9 * abs(n):
+        piece = gap_around(program, w.real.copy())
+        if piece is not None and piece.right - piece.left > 1e-12 * y:
+            raise _GapFound(piece)
+
+
 class _Tracer:
     """Solutions along one band: carries w from node to node and refines panels."""
 
@@ -187,6 +210,7 @@ class _Tracer:
             *self.program.arrays, self.program.eps, *self.path, t0, ts, w.copy(), dw.copy()
         )
         if reached < ts.size:
+            self.look_for_gap(ts[reached])
             raise ConvergenceError(
                 f"the continuation along a band got stuck at x = {self.place(ts[reached])!r}"
             )
@@ -222,6 +246,8 @@ class _Tracer:
         t = self.nodes(left, right)
         n, ws, dws, loss = solved
         if not (n.imag < 0).all():
+            worst = int(np.argmax(n.imag))
+            self.look_for_gap(t[worst])
             raise ConvergenceError(
                 f"the density vanishes inside a band near x = {self.place(t[NODES // 2])!r}"
             )
@@ -274,6 +300,12 @@ class _Tracer:
                 part[i] = new[0]
         return n, guess, slopes, loss
 
+    def look_for_gap(self, t: float) -> None:
+        """Raise `_GapFound` if the parameter t lies in a gap; not where y is nearly 0."""
+        log_y = float(self.band.log_y(np.array(t)))
+        if log_y > self.band.a - 28.0:
+            _look_for_gap(self.program, float(np.exp(log_y)))
+
     def place(self, t: float) -> float:
         """The x of a parameter, for messages."""
         return self.program.shift + float(np.exp(self.band.log_y(np.array(t))))
@@ -298,6 +330,7 @@ def _visible_end(
         faint = np.flatnonzero((-n.imag < _FLOOR * np.abs(n)) | (loss > _LOST))
         if faint.size:
             # The band ends before the first faint node: a shorter panel, and nothing beyond.
+            tracer.look_for_gap(float(ts[order][faint[0]]))
             if faint[0] == 0:
                 break
             limit = float(ts[order][faint[0] - 1])
@@ -326,40 +359,104 @@ def _last_resolved(leaf: Leaf) -> float:
     return 1e3 * float(size[size > 0].min()) if gathered else 0.0
 
 
-def _one_band(program: Program, chain: Chain) -> tuple[Band, float, float, float]:
-    """The single band of a chain of connected leaves: band, mass below, residual, tail."""
-    top = outer_edge(program, right=True)
-    last = max(i for i, move in enumerate(chain.moves) if isinstance(move, Product))
-    lifted = any(
-        isinstance(move, Corner | Gaussian) and move.ratio < 1 for move in chain.moves[last:]
-    )
-    residual = top.residual
-    a = float(np.log(top.y))
-    middle = program.mean
-    if lifted:
-        bottom = outer_edge(program, right=False)
-        kind, b, limit = 2, float(np.log(bottom.y)), np.pi
-        powers = (2 if top.soft else 1, 2 if bottom.soft else 1)
-        residual = max(residual, bottom.residual)
-        t = 2 * float(np.arcsin(np.sqrt((a - np.log(middle)) / (a - b))))
-    else:
+def _solve_band(
+    program: Program, left: Edge | None, right: Edge
+) -> tuple[Band, float, float]:
+    """The band between two edges, `left` None if it starts at y = 0: band, mass below, tail."""
+    a = float(np.log(right.y))
+    if left is None:
         kind, b, limit = 1, a - 600.0, np.sqrt(600.0)
-        powers = (2 if top.soft else 1, 0)
+        middle = min(program.mean, 0.5 * right.y)
         t = float(np.sqrt(a - np.log(middle)))
-    _, w, dw = _descend(program, complex(middle))
+        powers = (2, 0)
+    else:
+        kind, b, limit = 2, float(np.log(left.y)), np.pi
+        middle = left.y + 0.5 * (right.y - left.y)
+        t = 2 * float(np.arcsin(np.sqrt((a - np.log(middle)) / (a - b))))
+        powers = (2, 2)
+    n, w, dw = _descend(program, complex(middle))
+    if -n.imag < _FLOOR * abs(n):
+        _look_for_gap(program, middle)
     tracer = _Tracer(program, kind, a, b, (0, 0))
-    if not top.soft:
+    if not right.soft:
         powers = (tracer.power_at(0.0, t, w, dw), powers[1])
-    if kind == 2 and powers[1] != 2:
+    if left is not None and not left.soft:
         powers = (powers[0], tracer.power_at(float(np.pi), t, w, dw))
     tracer = _Tracer(program, kind, a, b, powers)
     step = 0.5
-    right, _ = _visible_end(tracer, t, -step, 0.0, w, dw)
-    left, below = _visible_end(tracer, t, step, float(limit), w, dw)
-    panels = sorted(right + left, key=lambda panel: panel[0])
+    upper, _ = _visible_end(tracer, t, -step, 0.0, w, dw)
+    lower, below = _visible_end(tracer, t, step, float(limit), w, dw)
+    panels = sorted(upper + lower, key=lambda panel: panel[0])
+    if not panels:
+        raise ConvergenceError(f"no density was found around x = {program.shift + middle!r}")
     cuts = np.array([panel[0] for panel in panels] + [panels[-1][1]])
     logs = np.array([panel[2] for panel in panels])
-    return Band(kind, a, b, powers, cuts, logs), below, residual, tracer.worst_tail
+    return Band(kind, a, b, powers, cuts, logs), below, tracer.worst_tail
+
+
+def _bottom(program: Program, chain: Chain) -> Edge | None:
+    """The lower end of the support, None if it is y = 0."""
+    last = max((i for i, m in enumerate(chain.moves) if isinstance(m, Product)), default=0)
+    lifted = any(isinstance(m, Corner | Gaussian) and m.ratio < 1 for m in chain.moves[last:])
+    zero_atom = 0.0 in dict(program.atoms)
+    if program.leaves[-1].minimum == 0 and (zero_atom or not lifted):
+        return None
+    edge = outer_edge(program, right=False)
+    return edge if edge.y > 1e-10 * program.mean else None
+
+
+def _between(
+    pieces: list[GapPiece], bottom: Edge | None, top: Edge
+) -> list[tuple[Edge | None, Edge]]:
+    """The bands that the gaps leave; gaps that touch (at an atom, or a pole) are one."""
+    bands: list[tuple[Edge | None, Edge]] = []
+    left, reached = bottom, bottom.y if bottom else 0.0
+    for piece in sorted(pieces, key=lambda gap: gap.left):
+        if piece.left - reached > 1e-10 * top.y:
+            bands.append((left, Edge(piece.left, piece.soft[0], piece.residual)))
+        if piece.right > reached:
+            reached = piece.right
+            left = Edge(piece.right, piece.soft[1], piece.residual)
+    if top.y - reached > 1e-10 * top.y:
+        bands.append((left, top))
+    return bands
+
+
+def _bands(program: Program, chain: Chain) -> tuple[tuple[Band, ...], float, float, float]:
+    """All bands ascending, the mass below the first, the worst edge residual and tail."""
+    top, bottom = outer_edge(program, right=True), _bottom(program, chain)
+    pieces: list[GapPiece] = []
+    if any(leaf.gaps for leaf in program.leaves):
+        low = bottom.y if bottom else 0.0
+        shares = np.concatenate([np.linspace(0.015, 0.985, _SAMPLES), np.geomspace(1e-7, 0.01, 9)])
+        for y in low + (top.y - low) * shares:
+            if not any(piece.left < y < piece.right for piece in pieces):
+                try:
+                    _look_for_gap(program, float(y))
+                except _GapFound as found:
+                    pieces.append(found.piece)
+    solved: dict[tuple[float, float], tuple[Band, float, float]] = {}
+    for _ in range(_MOST_GAPS):
+        bands = _between(pieces, bottom, top)
+        try:
+            for left, right in bands:
+                key = (left.y if left else 0.0, right.y)
+                if key not in solved:
+                    solved[key] = _solve_band(program, left, right)
+        except _GapFound as found:
+            if found.piece in pieces:
+                break
+            pieces.append(found.piece)
+            continue
+        results = [solved[left.y if left else 0.0, right.y] for left, right in bands]
+        residual = max(edge.residual for band in bands for edge in band if edge is not None)
+        return (
+            tuple(band for band, _, _ in results),
+            results[0][1],
+            residual,
+            max(worst for _, _, worst in results),
+        )
+    raise ConvergenceError(f"the gaps of the support were not separated: {len(pieces)} found")
 
 
 def solve_joint(chain: Chain) -> JointSolution:
@@ -373,9 +470,15 @@ def solve_joint(chain: Chain) -> JointSolution:
     program = compile_chain(chain)
     shift = program.shift
     atoms = tuple((y + shift, mass) for y, mass in program.atoms)
-    band, below, residual, worst = _one_band(program, chain)
-    y, weight = band.quadrature()
     heavy = sum(mass for _, mass in program.atoms)
+    if heavy > 1 - 1e-12:
+        return JointSolution(
+            atoms, (), (), Accuracy(abs(1 - heavy), 0.0, 0.0, "exact atoms"), program, ()
+        )
+    bands, below, residual, worst = _bands(program, chain)
+    parts = [band.quadrature() for band in bands]
+    y = np.concatenate([part[0] for part in parts])
+    weight = np.concatenate([part[1] for part in parts])
     missing = 1 - float(weight.sum()) - heavy
     zero = dict(program.atoms).get(0.0, 0.0)
     remarks: tuple[str, ...] = ()
@@ -384,7 +487,7 @@ def solve_joint(chain: Chain) -> JointSolution:
         # What lies below the last resolved y is known to leading order from G there.
         cluster = max(missing, 0.0)
         defect = max(abs(missing + zero - below) - 0.5 * below, -missing, 0.0)
-        last = float(np.exp(band.log_y(band.cuts[-1:])[0]))
+        last = float(np.exp(bands[0].log_y(bands[0].cuts[-1:])[0]))
         remarks = (f"mass {cluster:.3g} within {last:.1g} of the bottom, counted as at the bottom",)
     first = sum(mass * at for at, mass in program.atoms) + float(weight @ y)
     second = sum(mass * at**2 for at, mass in program.atoms) + float(weight @ y**2)
@@ -394,13 +497,20 @@ def solve_joint(chain: Chain) -> JointSolution:
             f"the law does not balance: mass off by {defect:.2g}, "
             f"first two moments by {wrong:.2g} relative"
         )
-    left = 0.0 if band.kind == 1 else float(np.exp(band.b))
+    masses = [float(part[1].sum()) for part in parts]
+    masses[0] += cluster
     return JointSolution(
         atoms=atoms,
-        bands=((shift + left, shift + float(np.exp(band.a))),),
-        band_masses=(float(weight.sum()) + cluster,),
+        bands=tuple(
+            (
+                shift + (0.0 if band.kind == 1 else float(np.exp(band.b))),
+                shift + float(np.exp(band.a)),
+            )
+            for band in bands
+        ),
+        band_masses=tuple(masses),
         accuracy=Accuracy(defect, residual, worst, "joint Newton, panels", remarks),
         _program=program,
+        _pieces=bands,
         _cluster=cluster,
-        _pieces=(band,),
     )

@@ -8,6 +8,7 @@ atom or a hard edge.
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from freefim.free.joint_program import Program
 
@@ -28,14 +29,16 @@ def outer_edge(program: Program, *, right: bool) -> Edge:
     from freefim.free.joint_kernels import real_point
 
     leaves = program.leaves
-    ends = np.array([leaf.maximum if right else leaf.minimum for leaf in leaves])
-    scale = np.array([leaf.maximum for leaf in leaves])
+    highs = np.array([leaf.maximum for leaf in leaves])
+    lows = np.array([leaf.minimum for leaf in leaves])
+    ends = highs if right else lows
     far = 40.0 * (len(leaves) + 1) ** 2
-    logs = np.log(far * scale)
+    logs = np.log(far * highs)
     w = np.empty(len(leaves))
 
-    def point(v: float, warm: np.ndarray) -> tuple[bool, float, float]:
-        status, y, slope, _ = real_point(*program.arrays, ends, right, v, warm, w)
+    def point(v: float, warm: NDArray[np.float64]) -> tuple[bool, float, float]:
+        w0 = ends[0] + np.exp(v) if right else ends[0] - np.exp(v)
+        status, y, slope, _ = real_point(*program.arrays, highs, lows, w0, warm, w)
         return status == 0, y, slope
 
     v = float(logs[0])

@@ -490,29 +490,62 @@ def _invert(m_in, n_in, k, end, right, guess, tab, reals, nodes, weights):
     return STUCK, v
 
 
-@kernel
-def real_point(ops, pars, tab, reals, nodes, weights, ends, right, v0, logs, w):
-    """The chain at real w_0 = ends[0] ± e^{v0}, every leaf in its outer gap.
+@inline
+def _between(m_in, lo, hi, k, tab, reals, nodes, weights):
+    """The real w in the inner gap (lo, hi) of a leaf with m(w) = m_in, m falling from lo to hi."""
+    a, b = lo, hi
+    w = 0.5 * (a + b)
+    want = m_in / (1.0 + abs(m_in))
+    for _ in range(120):
+        m, _, d = _leaf(complex(w, 0.0), k, tab, reals, nodes, weights)
+        size = 1.0 + abs(m.real)
+        if m.real > m_in:
+            a = w
+        else:
+            b = w
+        rate = d.real / (size * size)
+        step = (want - m.real / size) / rate if rate < 0.0 else math.inf
+        new = w + step
+        if not (a < new < b):
+            new = 0.5 * (a + b)
+        done = abs(new - w) < 1e-15 * (abs(w) + abs(hi - lo))
+        w = new
+        if done:
+            break
+    # Values beyond those at the ends have no preimage in the gap.
+    if w - lo < 1e-13 * (hi - lo) or hi - w < 1e-13 * (hi - lo):
+        return STUCK, w
+    return OK, w
 
-    `logs` (K,) holds log |w - end| of the previous point and is overwritten, as is `w` (K,).
-    Returns (status, y, dy/dw_0, n): OK if dz/dw_0 > 0 at every level, else STUCK.
+
+@kernel
+def real_point(ops, pars, tab, reals, nodes, weights, lows, highs, w0, logs, w):
+    """The chain at real w_0, every leaf in a gap of its own law.
+
+    The gap of leaf k is (lows[k], highs[k]), or, if lows[k] >= highs[k], the outer one: above
+    lows[k] where m > 0, below highs[k] where m < 0. `logs` (K,) holds log |w - end| in outer gaps
+    at the previous point and is overwritten, as is `w` (K,). Returns (status, y, dy/dw_0, n): OK
+    if dz/dw_0 > 0 at every level, else STUCK.
     """
-    sign = 1.0 if right else -1.0
-    w[0] = ends[0] + sign * math.exp(v0)
-    logs[0] = v0
-    mc, nc, dc = _leaf(complex(w[0], 0.0), 0, tab, reals, nodes, weights)
+    w[0] = w0
+    mc, nc, dc = _leaf(complex(w0, 0.0), 0, tab, reals, nodes, weights)
     m, n, md = mc.real, nc.real, dc.real
-    z, zd = w[0], 1.0
+    z, zd = w0, 1.0
     for i in range(1, ops.size):
         op = ops[i]
         a = pars[i, 0]
         if op == LEAF:
             k = int(a)
-            status, v = _invert(m, n, k, ends[k], right, logs[k], tab, reals, nodes, weights)
+            if lows[k] < highs[k]:
+                status, w[k] = _between(m, lows[k], highs[k], k, tab, reals, nodes, weights)
+            else:
+                right = m > 0.0
+                end = lows[k] if right else highs[k]
+                status, v = _invert(m, n, k, end, right, logs[k], tab, reals, nodes, weights)
+                logs[k] = v
+                w[k] = end + math.exp(v) if right else end - math.exp(v)
             if status != OK:
                 return STUCK, z, zd, n
-            logs[k] = v
-            w[k] = ends[k] + sign * math.exp(v)
             _, _, ld = _leaf(complex(w[k], 0.0), k, tab, reals, nodes, weights)
             factor = m * w[k] / n
             zd = factor * (zd + z * (md / (m * n) + md / (ld.real * w[k])))

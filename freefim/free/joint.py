@@ -16,7 +16,9 @@ from freefim.free.chain import Chain, Corner, Gaussian, Product
 from freefim.free.joint_edges import Edge, outer_edge
 from freefim.free.joint_gaps import GapPiece, gap_around
 from freefim.free.joint_program import Program, compile_chain
-from freefim.free.leaves import Leaf
+from freefim.free.joint_realised import HEIGHT, RealisedSolution, balanced
+from freefim.free.joint_start import descend
+from freefim.free.leaves import Atomic, Leaf
 from freefim.free.panels import (
     NODES,
     Band,
@@ -39,6 +41,7 @@ _MOST_PANELS = 500
 _LOWEST_LOG = -320.0
 _SAMPLES = 24
 _MOST_GAPS = 200
+_FEW = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +92,7 @@ class JointSolution:
         """G(z) off the real axis, or at real z outside the support."""
         z = np.asarray(z, dtype=complex)
         y = np.where(z.imag < 0, z.conj(), z).ravel() - self._program.shift
-        out = np.array([_descend(self._program, complex(point))[0] / point for point in y])
+        out = np.array([descend(self._program, complex(point))[0] / point for point in y])
         out = out.reshape(z.shape)
         return np.where(z.imag < 0, out.conj(), out)
 
@@ -109,67 +112,6 @@ class JointSolution:
         )
 
 
-def _far_start(program: Program, y: complex) -> _Nodes:
-    """Unknowns at a far y, from the first two moments of the leaves."""
-    moments = [leaf.moments(2) for leaf in program.leaves]
-    ops, pars = program.arrays[0], program.arrays[1]
-    w = np.empty(len(moments), dtype=complex)
-    # z is about w_0 times this; where it is small the shifts would otherwise hide w_0.
-    slope = 1.0
-    for op, (a, b) in zip(ops[1:], pars[1:], strict=True):
-        slope *= (moments[int(a)][0] if op == 0 else 1, a * b, a, 1.0, a)[op]
-    first = y / slope
-    for _ in range(12):
-        w[0] = z = first
-        e1, e2 = moments[0]
-        m = e1 / z + e2 / z**2
-        for op, (a, b) in zip(ops[1:], pars[1:], strict=True):
-            n = 1 + m
-            if op == 0:
-                e1, e2 = moments[int(a)]
-                w[int(a)] = e1 / m + e2 / e1
-                z *= m * w[int(a)] / n
-            elif op == 1:
-                z, m = b * z * (a + m), m / a
-            elif op == 2:
-                z, m = z * (m + a) / n, m / a
-            elif op == 3:
-                m = a * m
-            else:
-                z = a * z
-                m += b * n / z
-                z += b
-        if abs(z - y) < 1e-3 * abs(y):
-            break
-        # Only the size: where shifts dominate z the phase would leave the half-plane.
-        first *= abs(y) / abs(z)
-    return w
-
-
-def _descend(program: Program, y: complex) -> tuple[complex, _Nodes, _Nodes]:
-    """Carry the solution from far above to y in the closed upper half-plane: n, w, dw/dlog y."""
-    from freefim.free.joint_kernels import follow, solve_each
-
-    reach = 30.0 * (len(program.leaves) + 1) * program.mean + abs(y)
-    for _ in range(4):
-        far = 1j * reach
-        w = _far_start(program, far)[None, :]
-        dw = np.empty_like(w)
-        status, _, _ = solve_each(*program.arrays, program.eps, np.array([far]), w, dw)
-        if status[0] == 0:
-            break
-        reach *= 10.0
-    else:
-        raise ConvergenceError(f"the chain has no solution found at y = {far:.3g}")
-    w, dw = w[0], dw[0]
-    reached, n, _, _, _ = follow(
-        *program.arrays, program.eps, np.log(far), np.log(complex(y)), 0, 0.0, np.ones(1), w, dw
-    )
-    if reached < 1:
-        raise ConvergenceError(f"the continuation from y = {far:.3g} to y = {y:.6g} got stuck")
-    return complex(n[0]), w, dw
-
-
 class _GapFound(Exception):
     """A gap lies where a band was supposed."""
 
@@ -181,7 +123,7 @@ class _GapFound(Exception):
 def _look_for_gap(program: Program, y: float) -> None:
     """Raise `_GapFound` if y lies in a gap."""
     try:
-        n, w, _ = _descend(program, complex(y))
+        n, w, _ = descend(program, complex(y))
     except ConvergenceError:
         return
     if abs(n.imag) < 1e-9 * abs(n):
@@ -374,7 +316,7 @@ def _solve_band(
         middle = left.y + 0.5 * (right.y - left.y)
         t = 2 * float(np.arcsin(np.sqrt((a - np.log(middle)) / (a - b))))
         powers = (2, 2)
-    n, w, dw = _descend(program, complex(middle))
+    n, w, dw = descend(program, complex(middle))
     if -n.imag < _FLOOR * abs(n):
         _look_for_gap(program, middle)
     tracer = _Tracer(program, kind, a, b, (0, 0))
@@ -459,7 +401,26 @@ def _bands(program: Program, chain: Chain) -> tuple[tuple[Band, ...], float, flo
     raise ConvergenceError(f"the gaps of the support were not separated: {len(pieces)} found")
 
 
-def solve_joint(chain: Chain) -> JointSolution:
+def _realised(program: Program, chain: Chain, mass: float) -> RealisedSolution:
+    """The law of a chain with realised gates."""
+    if any(np.iscomplexobj(leaf.kernel_data()[2]) and leaf.kernel_data()[2].imag.any()
+           or leaf.kernel_data()[0] != Leaf.ATOMS for leaf in program.leaves):
+        raise ConvergenceError("a chain cannot mix realised gates with smooth limits of gates")
+    top, bottom = outer_edge(program, right=True), _bottom(program, chain)
+    low = bottom.y if bottom else 0.0
+    remark = f"density and distribution function at a height of {HEIGHT:g} relative"
+    return balanced(
+        RealisedSolution(
+            atoms=tuple((y + program.shift, p) for y, p in program.atoms),
+            bands=((program.shift + low, program.shift + top.y),),
+            band_masses=(mass,),
+            accuracy=Accuracy(HEIGHT, top.residual, HEIGHT, "joint Newton, pointwise", (remark,)),
+            _program=program,
+        )
+    )
+
+
+def solve_joint(chain: Chain) -> JointSolution | RealisedSolution:
     """Solve the law of a chain with any leaves.
 
     Raises
@@ -475,6 +436,8 @@ def solve_joint(chain: Chain) -> JointSolution:
         return JointSolution(
             atoms, (), (), Accuracy(abs(1 - heavy), 0.0, 0.0, "exact atoms"), program, ()
         )
+    if any(isinstance(leaf, Atomic) and leaf.locations.size > _FEW for leaf in program.leaves):
+        return _realised(program, chain, 1 - heavy)
     bands, below, residual, worst = _bands(program, chain)
     parts = [band.quadrature() for band in bands]
     y = np.concatenate([part[0] for part in parts])

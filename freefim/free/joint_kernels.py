@@ -15,7 +15,7 @@ import numpy as np
 
 from freefim._jit import inline, kernel
 
-__all__ = ["follow", "leaf_values", "real_point", "solve_each"]
+__all__ = ["follow", "leaf_values", "mass_above", "real_point", "solve_each"]
 
 LEAF, GAUSSIAN, CORNER, PADDING, AFFINE = 0, 1, 2, 3, 4
 ATOMS, TANH, ERF, SINE = 0, 1, 2, 3
@@ -439,6 +439,58 @@ def solve_each(ops, pars, tab, reals, nodes, weights, eps, y, w, dw):
             ops, pars, tab, reals, nodes, weights, eps, y[i], w[i], wa, dw[i]
         )
     return status, out, losses
+
+
+@kernel
+def mass_above(ops, pars, tab, nodes, weights, w):
+    """Mass to the right of every y (n,) of the law, from the solutions w (n, K) just above.
+
+    Im ∫ log(y - x) µ(dx) / π, carried through the moves in closed form; every leaf must be real
+    atoms. Smoothed over the height of the solutions.
+    """
+    out = np.empty(w.shape[0])
+    for i in range(w.shape[0]):
+        above = 0.0
+        z = w[i, 0]
+        m = n = 0j
+        for j in range(ops.size):
+            op = ops[j]
+            a = pars[j, 0]
+            if op == LEAF:
+                k = int(a)
+                x = w[i, k]
+                lm, ln, _ = _atoms(x, nodes, weights, tab[k, 2], tab[k, 3])
+                total = 0.0
+                for node in range(tab[k, 2], tab[k, 2] + tab[k, 3]):
+                    total += weights[node].real * math.atan2(x.imag, x.real - nodes[node].real)
+                above += total
+                m, n = lm, ln
+                if j > 0:
+                    above += math.atan2(m.imag, m.real)
+                    z = z * m * x * _inverse(n)
+            elif op == GAUSSIAN:
+                u = (a - 1.0) + n
+                above = ((a - 1.0) * math.atan2(z.imag, z.real) + above + m.imag) / a
+                z = pars[j, 1] * z * u
+                m, n = m / a, u / a
+            elif op == CORNER:
+                u = (a - 1.0) + n
+                ratio = z * _inverse(n)
+                above = (above - (1.0 - a) * math.atan2(ratio.imag, ratio.real)) / a
+                z = u * ratio
+                m, n = m / a, u / a
+            elif op == PADDING:
+                above = a * above + (1.0 - a) * math.atan2(z.imag, z.real)
+                m, n = a * m, (1.0 - a) + a * n
+            else:
+                z *= a
+                q = pars[j, 1]
+                if q != 0.0:
+                    m += n * q * _inverse(z)
+                    n *= (z + q) * _inverse(z)
+                    z += q
+        out[i] = above / math.pi
+    return out
 
 
 @inline

@@ -31,9 +31,9 @@ _Complexes = NDArray[np.complex128]
 #: The trapezoid rule errs by e^{-_DIGITS}.
 _DIGITS = 24.5
 #: Where g is this close to its limit, the rest of a tail is an atom (limit 0, any other limit).
-_ZERO_FLOOR, _LIMIT_FLOOR = 1e-24, 1e-17
-#: Weights below this one are left out.
-_NEGLIGIBLE = 1e-19
+_ZERO_FLOOR, _LIMIT_FLOOR = 1e-30, 1e-17
+#: Weights c are left out if c and c/g are below these.
+_NEGLIGIBLE, _NEGLIGIBLE_POLE = 1e-19, 1e-13
 #: Shifts ϑ that are tried; π/2 is as far from the poles above as from their images below.
 _SHIFTS = np.pi / 2 * 0.8 ** np.arange(16)
 #: How many of them are tried, and where the growth of the density along a line is looked up.
@@ -125,32 +125,32 @@ def _completed(
 ) -> _Nodes:
     """Add what the trapezoid sum has beyond its last nodes, and check its mass."""
     tail = path.tail if isinstance(path, Outwards) else piece.right
-    flat = None
-    if isinstance(tail, Tail) and tail.limit is not None:
-        floor = _LIMIT_FLOOR if tail.limit else _ZERO_FLOOR
-        reached = np.abs(gates - tail.limit) < floor
-        if reached[-1]:
-            count = len(reached) - int(np.argmin(reached[::-1])) + 1
-            h, gates, weights = h[:count], gates[:count], weights[:count]
-            flat = tail.limit, _mass(abs(h[-1]), np.inf, variance)
-    last = gates[-1]
     rests = [
         _geometric_rest(piece, end, step, gates[k], weights[k]) for k, end in path.ends.items()
     ]
-    gates = np.append(gates, [gate for gate, _ in rests])
-    weights = np.append(weights, [weight for _, weight in rests])
     mass = _mass(*piece.clipped(np.inf), variance)
-    defect = mass - weights.sum()
-    if flat is not None:
-        # Beyond its last node the path returns to the real axis: no complex mass at the limit.
-        gates = np.append(gates, last)
-        weights = np.append(weights, defect - flat[1])
-    elif abs(defect) > _MOMENTS:
+    defect = mass - weights.sum() - sum(weight for _, weight in rests)
+    followed = abs(weights[-1]) < _NEGLIGIBLE
+    flat = None
+    if isinstance(tail, Tail) and tail.limit is not None:
+        reached = np.abs(gates - tail.limit) < (_LIMIT_FLOOR if tail.limit else _ZERO_FLOOR)
+        if reached[-1]:
+            count = len(reached) - int(np.argmin(reached[::-1])) + 1
+            flat = tail.limit, _mass(abs(h[count - 1]), np.inf, variance)
+            # From its last node the path returns to the real axis: no complex mass at the limit.
+            # The defect is the sum over what was not followed, up to an error that would drown it
+            # where it is small.
+            beyond = weights[count:].sum() + (0 if followed else defect)
+            rests.append((gates[count - 1], beyond - flat[1]))
+            gates, weights = gates[:count], weights[:count]
+    if abs(defect) > _MOMENTS and (flat is None or followed):
         raise ConvergenceError(
             f"the gate between {piece.left} and {piece.right} has the mass {mass:.12g} at "
             f"variance {variance:.6g}, its path misses it by {abs(defect):.1e}"
         )
-    visible = np.abs(weights) > _NEGLIGIBLE
+    gates = np.append(gates, [gate for gate, _ in rests])
+    weights = np.append(weights, [weight for _, weight in rests])
+    visible = np.abs(weights) > np.minimum(_NEGLIGIBLE, _NEGLIGIBLE_POLE * np.abs(gates))
     return _Nodes(gates[visible], weights[visible], flat)
 
 

@@ -32,8 +32,8 @@ _Complexes = NDArray[np.complex128]
 REACH = 9.0
 #: -log|g - g(end)| of the outermost node at an end where g turns, and at a zero of g.
 _TURN_DEPTH, _ZERO_DEPTH = 28.0, 54.0
-#: At this τ a tail has long come as close to its limit as 64-bit numbers can.
-_FLAT_BY = 90.0
+#: Tails with a limit are followed up to this τ, long after 64-bit numbers have reached the limit.
+_FLAT_BY = 250.0
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -82,7 +83,7 @@ class ProjectionSolution:
         for location, mass in self.atoms:
             values = values + np.where(x >= location, mass, 0.0)
         values[np.isnan(x)] = np.nan
-        return np.minimum(values, 1.0)
+        return np.asarray(np.minimum(values, 1.0))
 
     def nodes(self, splits: int = 1) -> tuple[Array, Array]:
         """Quadrature of the a.c. part: x and weights with Σ weight f(x) = ∫ f ρ.
@@ -130,7 +131,7 @@ class ProjectionSolution:
     @cached_property
     def _quadrature(self) -> tuple[Array, Array, float]:
         """Panels that resolve the density, its values there, the largest defect of a mass."""
-        from freefim.free.projection_kernels import solve_bands  # noqa: PLC0415
+        from freefim.free.projection_kernels import solve_bands
 
         if not self.bands:
             return np.empty((0, 3)), np.empty((0, 17)), 0.0
@@ -182,14 +183,14 @@ class ProjectionSolution:
     def _evaluate(self, x: Array, band: NDArray[np.int64], *, want_mass: bool) -> Array:
         if x.size == 0:
             return np.empty(0)
-        from freefim.free.projection_kernels import evaluate  # noqa: PLC0415
+        from freefim.free.projection_kernels import evaluate
 
         order = np.argsort(x, kind="stable") if np.any(np.diff(x) < 0.0) else slice(None)
         ops, par, start = self._curve
         values = np.empty(x.size)
         values[order], failed = evaluate(
-            ops, par, start, self._edges, self._info, self._x_edges, self._widths, self._panels, self._taus,
-            _grid(), band[order], x[order], int(want_mass),
+            ops, par, start, self._edges, self._info, self._x_edges, self._widths, self._panels,
+            self._taus, _grid(), band[order], x[order], int(want_mass),
         )  # fmt: skip
         if failed:
             worst = x[np.isnan(values)] if np.any(np.isnan(values)) else x
@@ -200,57 +201,63 @@ class ProjectionSolution:
         return values
 
     def _cauchy_upper(self, z: NDArray[np.complex128]) -> NDArray[np.complex128]:
-        """Continuation from far above, where t ~ z / slope, with the sheet test at every step."""
-        from freefim.free.projection_kernels import curve  # noqa: PLC0415
+        """Continuation down a straight line from far above, with the sheet test at every step."""
+        from freefim.free.projection_kernels import curve
 
         ops, par, start = self._curve
-        far = 1e3 * (np.abs(z) + self.support_scale)
-        zs, _, slope, _ = curve(ops, par, start, 1j * far)
-        t = 1j * far + (z.real + 1j * far - zs) / slope
-        height = far.copy()
-        done = height <= z.imag
+        z = z.real + 1j * np.maximum(z.imag, 1e-14 * np.abs(z))
+        reach = 1e3 * (start + np.max(np.abs(self._edges), initial=0.0))
+        t = np.full(z.shape, 1j * reach)
+        far = curve(ops, par, start, t)[0] - z
+        left = np.ones(z.shape)
         ratio = np.full(z.shape, 0.25)
         for _ in range(400):
-            target_height = np.maximum(height * ratio, z.imag)
-            target = z.real + 1j * target_height
-            trial, good = self._newton(t, target)
+            aim = left * ratio
+            aim = np.where(aim * np.abs(far) < 0.5 * z.imag, 0.0, aim)
+            trial, good = self._newton(t, z + aim * far)
             t = np.where(good, trial, t)
-            height = np.where(good, target_height, height)
-            ratio = np.where(good, np.maximum(0.1, ratio * 0.8), np.sqrt(ratio))
-            done = height <= z.imag
-            if np.all(done):
-                _, f, _, _ = curve(ops, par, start, t)
-                return np.asarray(1.0 / f)
-        raise ConvergenceError(
-            f"the Cauchy transform did not converge at z = {complex(z[~done][0])!r}"
-        )
+            left = np.where(good, aim, left)
+            ratio = np.where(good, np.maximum(0.05, ratio * ratio), np.sqrt(ratio))
+            if not np.any(left):
+                return np.asarray(1.0 / curve(ops, par, start, t)[1])
+        worst = complex(z[left > 0.0][0])
+        raise ConvergenceError(f"the Cauchy transform did not converge at z = {worst!r}")
 
     def _newton(
         self, t: NDArray[np.complex128], target: NDArray[np.complex128]
     ) -> tuple[NDArray[np.complex128], NDArray[np.bool_]]:
-        from freefim.free.projection_kernels import curve  # noqa: PLC0415
+        from freefim.free.projection_kernels import curve
 
         ops, par, start = self._curve
+        rounding = 1e-14 * (len(ops) + 4)
         good = np.zeros(t.shape, dtype=bool)
-        low = np.zeros(t.shape)
+        last = np.full(t.shape, np.inf)
         for _ in range(12):
             z, _, slope, low = curve(ops, par, start, t)
             step = (target - z) / slope
-            good = np.abs(step) <= 1e-10 * np.abs(t)
-            t = t + step
+            size = np.abs(step)
+            small = size <= np.maximum(1e-10 * t.imag, 1e-14 * np.abs(t))
+            # steps that no longer shrink are rounding
+            small |= (size <= 1e-9 * np.abs(t)) & (size >= 0.5 * last)
+            good = small & (low > -rounding)
+            t, last = t + step, size
             if np.all(good):
                 break
-        _, _, _, low = curve(ops, par, start, t)
-        return t, good & (low > 0.0) & (t.imag > 0.0)
+        return t, good
 
     def _cauchy_real(self, x: Array) -> NDArray[np.complex128]:
-        """G outside the support: its values on the gaps, through the nodes and the atoms."""
-        nodes, weights = self.nodes()
-        values = np.array([np.sum(weights / (point - nodes)) for point in x])
-        for location, mass in self.atoms:
-            values = values + mass / (x - location)
+        """G on the gaps, nan inside the bands and infinite at the atoms."""
+        from freefim.free.projection_kernels import gap_values
+
+        values = np.full(x.shape, np.nan)
         _, inside = self._locate(x)
-        values[inside] = np.nan
+        inverse = gap_values(*self._curve, self._edges, self._x_edges, x[~inside])
+        if not np.all(np.isfinite(inverse)):
+            worst = x[~inside][~np.isfinite(inverse)]
+            raise ConvergenceError(f"the Cauchy transform was not found at {float(worst[0])!r}")
+        with np.errstate(divide="ignore"):
+            values[~inside] = 1.0 / inverse
+        values[np.isin(x, [location for location, _ in self.atoms])] = np.inf
         return values.astype(complex)
 
     @property
@@ -269,7 +276,7 @@ def solve_projection(chain: Chain) -> ProjectionSolution:
         If the masses of atoms and bands do not balance, or the density does not integrate to
         the exact mass of its band within 1e-10.
     """
-    from freefim.free import projection_kernels as kernels  # noqa: PLC0415
+    from freefim.free import projection_kernels as kernels
 
     ops, par, start = _compile(chain)
     atoms = chain_atoms(chain)
@@ -297,7 +304,7 @@ def solve_projection(chain: Chain) -> ProjectionSolution:
     masses = info[:, 0, 4] - info[:, 1, 4]
     hard = _hard_edges(info, edges)
     info[hard, 2] = 0.0
-    x_edges = np.ascontiguousarray(info[:, :, 0])
+    x_edges = np.maximum.accumulate(info[:, :, 0].ravel()).reshape(-1, 2)
     balance = float(masses.sum() + sum(mass for _, mass in atoms))
     if not abs(balance - 1.0) <= _MASS_TOLERANCE:
         raise ConvergenceError(
@@ -333,9 +340,7 @@ def _hard_edges(info: Array, edges: Array) -> NDArray[np.bool_]:
     return np.asarray(np.abs(info[:, :, 2]) <= 1e-12 * size)
 
 
-def _atomic(
-    chain: Chain, ops: NDArray[np.int64], par: Array, start: float
-) -> ProjectionSolution:
+def _atomic(chain: Chain, ops: NDArray[np.int64], par: Array, start: float) -> ProjectionSolution:
     atoms = chain_atoms(chain)
     defect = abs(sum(mass for _, mass in atoms) - 1.0)
     if defect > _MASS_TOLERANCE:
@@ -367,9 +372,9 @@ def _compile(chain: Chain) -> tuple[NDArray[np.int64], Array, float]:
             case Product(TwoPoint(_, high, _, complement)):
                 if complement > 0.0:
                     ops.append(GATE)
-                    rows.append([complement, high, 1.0, 0.0])
+                    rows.append([float(complement), float(high), 1.0, 0.0])
                     continue
-                scale, shift = high, 0.0
+                scale, shift = float(high), 0.0
             case Affine(factor, offset):
                 scale, shift = float(factor), float(offset)
             case Gaussian(ratio, variance):

@@ -143,7 +143,7 @@ def find_edge(ops, par, n, inside, outside, start, last, out):
         else:
             bad = t
         nxt = midpoint(good, bad)
-        if code == PASS or code == last:
+        if code in (PASS, last):
             newton = t - out[9] / out[10]
             inside_bracket = min(good, bad) < newton < max(good, bad)
             if inside_bracket and abs(newton - t) < 0.5 * step:
@@ -244,7 +244,7 @@ def level_root(ops, par, n, which, hi, guess, start, out):
 
 @inline
 def padding_root(ops, par, n, lo, hi, start, out):
-    """Where the Cauchy transform after padding (operation n) vanishes in the gap within (lo, hi)."""
+    """Where the Cauchy transform after padding (operation n) is 0 in the gap within (lo, hi)."""
     c = par[n, 2]
     for _ in range(200):
         t = midpoint(lo, hi)
@@ -310,7 +310,7 @@ def find_cuts(ops, par, start, cut_atoms):
             step = points[1] - points[0]
         if op == CORNER:
             continue
-        if op == GATE or op == PADDING:
+        if op in (GATE, PADDING):
             root = level_root(ops, par, j, 0.0, hi, hi - step, start, out)
             if root == root and j < last:
                 count = insert_sorted(points, count, root)
@@ -356,13 +356,13 @@ def find_gaps(ops, par, start, cuts):
     ngaps, nclosed = 0, 0
     low = cuts[0] if m > 0 else 0.0
     high = cuts[m - 1] if m > 0 else 0.0
-    far_low, far_high = low - start, high + start
+    far_low, far_high = 2.0 * low - start, high + start
     ok = False
     for _ in range(200):
         if probe(ops, par, n, far_low, start, out) == PASS:
             ok = True
             break
-        far_low = low + 2.0 * (far_low - low)
+        far_low *= 2.0
     for _ in range(200):
         if probe(ops, par, n, far_high, start, out) == PASS:
             break
@@ -767,8 +767,7 @@ def solve_bands(ops, par, start, edges, info, widths, grid, tolerance, limit):
                 if lo <= j < hi and bad == 0:
                     weight = 0.5 * width * math.sin(theta[j]) / math.pi
                     density[j] = weight * fi[j] / (fr[j] * fr[j] + fi[j] * fi[j])
-                if ti[j] > height:
-                    height = ti[j]
+                height = max(height, ti[j])
             used += 1
             lost += 1 if bad > 0 else 0
             resolved = False
@@ -892,7 +891,7 @@ def real_differences(ops, par, start, edges):
     for i in range(len(edges)):
         reference(ops, par, n, edges[i, 0], start, ref)
         s[:] = 0.0
-        s[: LANES] = edges[i, 1] - edges[i, 0]
+        s[:LANES] = edges[i, 1] - edges[i, 0]
         s[2 * LANES : 3 * LANES] = edges[i, 1] - edges[i, 0]
         sweep(ops, par, n, n, ref, s, low)
         widths[i] = s[0]
@@ -900,39 +899,99 @@ def real_differences(ops, par, start, edges):
 
 
 @kernel
+def gap_values(ops, par, start, edges, x_edges, x):
+    """F = 1/G at real x outside the bands, on the gap that holds it, where z(t) ascends.
+
+    Returns F, nan where z(t) = x was not solved. Newton within a bracket; bisection where Newton
+    leaves it or its steps do not halve.
+    """
+    n = len(ops)
+    out = np.empty(11)
+    values = np.empty(len(x))
+    for i in range(len(x)):
+        gap = np.searchsorted(x_edges[:, 1], x[i], side="right")
+        lo = edges[gap - 1, 1] if gap > 0 else -math.inf
+        hi = edges[gap, 0] if gap < len(edges) else math.inf
+        reach = start
+        if gap > 0 and hi < math.inf:
+            t = midpoint(lo, hi)
+        elif gap > 0:
+            t = lo + reach
+        else:
+            t = min(hi, 0.0) - reach
+        step = math.inf
+        values[i] = math.nan
+        for _ in range(400):
+            code = probe(ops, par, n, t, start, out)
+            error = out[0] - x[i]
+            if code != PASS:
+                # rounding next to an edge: the gap is on the other side
+                inner = midpoint(lo, hi)
+                t = inner if abs(inner) < math.inf else t + reach * (1.0 if gap > 0 else -1.0)
+                continue
+            move = -error / out[2]
+            if error > 0.0:
+                hi = t
+            else:
+                lo = t
+            if abs(move) <= 4.0 * EPS * abs(t) or hi - lo <= 2.0 * EPS * abs(t):
+                values[i] = out[1] + out[3] * move
+                break
+            there = t + move
+            if lo < there < hi and abs(move) < 0.5 * step:
+                step = abs(move)
+                t = there
+                continue
+            if lo == -math.inf or hi == math.inf:
+                reach *= 4.0
+                t = hi - reach if lo == -math.inf else lo + reach
+            else:
+                t = midpoint(lo, hi)
+            step = hi - lo
+        else:
+            if math.isfinite(lo) and math.isfinite(hi):
+                values[i] = out[1]
+    return values
+
+
+@kernel
 def curve(ops, par, start, t):
-    """The curve at complex t: arrays z, F, dz/dt and the smallest Im H, each of the shape of t."""
+    """The curve at complex t: z, F, dz/dt and the smallest Im H/|H|, each of the shape of t."""
     n = len(ops)
     z_out, f_out = np.empty(len(t), dtype=np.complex128), np.empty(len(t), dtype=np.complex128)
     slope, low = np.empty(len(t), dtype=np.complex128), np.empty(len(t))
     for i in range(len(t)):
         z, f = start + t[i], t[i]
         z1, f1 = complex(1.0, 0.0), complex(1.0, 0.0)
-        smallest = t[i].imag
+        smallest = t[i].imag / abs(t[i])
         for j in range(n):
             b, g, c, q = par[j, 0], par[j, 1], par[j, 2], par[j, 3]
             op = ops[j]
             v, v1 = z - b * f, z1 - b * f1
             if op != PADDING:
-                smallest = min(smallest, v.imag)
+                smallest = min(smallest, v.imag / abs(v))
             if op == PADDING:
                 den = (1.0 - c) * f + c * z
-                f1 = g * ((1.0 - c) * f * f * z1 + c * z * z * f1) / (den * den)
-                f = g * z * f / den
+                inverse = reciprocal(den)
+                f1 = g * ((1.0 - c) * f * f * z1 + c * z * z * f1) * inverse * inverse
+                f = g * z * f * inverse
                 z, z1 = g * z + q, g * z1
             elif op == WISHART:
-                r = z / f
-                r1 = (z1 - r * f1) / f
+                inverse = reciprocal(f)
+                r = z * inverse
+                r1 = (z1 - r * f1) * inverse
                 u = c - 1.0 + r
-                z, z1 = g * v * u + q, g * (v1 * u + v * r1)
+                h = v * u
+                smallest = min(smallest, h.imag / abs(h))
+                z, z1 = g * h + q, g * (v1 * u + v * r1)
                 f, f1 = g * c * v, g * c * v1
-                smallest = min(smallest, z.imag)
             elif op == CORNER:
                 f, f1 = g * c * f, g * c * f1
                 z, z1 = g * v + q, g * v1
             else:
-                w = v / z
-                w1 = (v1 - w * z1) / z
+                inverse = reciprocal(z)
+                w = v * inverse
+                w1 = (v1 - w * z1) * inverse
                 f, f1 = g * f * w, g * (f1 * w + f * w1)
                 z, z1 = g * v + q, g * v1
         z_out[i], f_out[i], slope[i], low[i] = z, f, z1, smallest

@@ -79,8 +79,8 @@ def isometric(depth, defect, weights="orthogonal"):
 
 net = isometric(depth=100, defect=0.25 / 100)
 order = net.order_parameters()
-assert np.allclose(order.chi1, 1, rtol=1e-12)
-assert np.allclose(order.second_moments[:-1], net.input_second_moment, rtol=1e-12)
+assert np.allclose(order.chi1, 1, rtol=1e-12, atol=0)
+assert np.allclose(order.second_moments[:-1], net.input_second_moment, rtol=1e-12, atol=0)
 
 # %% [markdown]
 # ## 1. Concentration at the maximum
@@ -313,8 +313,8 @@ net = isometric(60, 1 / (1 - 0.1 / 59) - 1)  # 1 - α = 0.1/59
 law = ff.ConditionalFIM(net).law()
 print(law)
 assert len(law.bands) == 58
-assert np.allclose(law.band_masses, 0.1 / 59, rtol=1e-10)
-assert np.allclose([mass for _, mass in law.atoms], [0.1 / 59, 0.9], rtol=1e-10)
+assert np.allclose(law.band_masses, 0.1 / 59, rtol=1e-10, atol=0)
+assert np.allclose([mass for _, mass in law.atoms], [0.1 / 59, 0.9], rtol=1e-10, atol=0)
 
 ax = law.plot(
     ax=plt.subplots(figsize=(11, 4.4))[1], title="A comb of 58 bands: depth 60, 0.1 dead in all"
@@ -410,9 +410,9 @@ density /= net.weight_std**4 * q0  # from s to λ
 error = np.max(abs(law.pdf(place(s)) / density - 1))
 print(f"α = {a1:.4f}, {a2:.4f}; largest relative error of the density {error:.1e}")
 assert error < 1e-12
-assert np.allclose(law.bands, [(place(centre - half), place(centre + half))], rtol=1e-12)
+assert np.allclose(law.bands, [(place(centre - half), place(centre + half))], rtol=1e-12, atol=0)
 expected = [(q2, 1 - a2), (place(0), a2 - a1), (place(1), a1 + a2 - 1)]
-assert np.allclose(law.atoms, expected, rtol=1e-12)
+assert np.allclose(law.atoms, expected, rtol=1e-12, atol=0)
 
 ax = law.plot(ax=plt.subplots()[1], title="Two hidden layers; circles: the closed form")
 ax.plot(place(s[::20]), density[::20], "o", mfc="white", color=BLUE, ms=5)

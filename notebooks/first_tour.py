@@ -60,7 +60,7 @@ print("second moments of the layers:", np.round(order.second_moments, 6))
 # %%
 alive = np.array([math.erf(1 / math.sqrt(2 * q)) for q in order.preactivation_variances[:-1]])
 print("share of live units:", np.round(alive, 4))
-assert np.allclose(order.chi1, alive, rtol=1e-14)  # chi1 = σ_w² E φ'(h)²
+assert np.allclose(order.chi1, alive, rtol=1e-14, atol=0)  # chi1 = σ_w² E φ'(h)²
 
 # %% [markdown]
 # ## Its law
@@ -212,6 +212,14 @@ print(f"scatter about the limit law {far:.4f}, about the conditional laws {near:
 assert near < far / 5  # by a factor of √200 = 14 in order of magnitude
 
 # %% [markdown]
+# `validate` puts all of this into one report with a verdict, from networks of two widths.
+
+# %%
+report = fim.validate(width=300, replicas=6, seed=0)
+print(report)
+assert report.passed
+
+# %% [markdown]
 # ## Exact numbers
 #
 # A Gaussian ReLU network with rational parameters has rational moments. The first two follow by
@@ -238,11 +246,54 @@ assert relu_law.variance() == variance
 critical = ff.critical_initialization("relu")
 he = relu.replace(depth=3, weight_std=critical.weight_std)
 he_law = ff.ConditionalFIM(he).law()
-assert np.allclose(he_law.moments(4), [3, 19, 177, 1949], rtol=1e-12)
+assert np.allclose(he_law.moments(4), [3, 19, 177, 1949], rtol=1e-12, atol=0)
 he_fim = ff.ConditionalFIM(he)
 one = he_fim.sample(width=500, replicas=1, seed=2)[0]
 ax = he_fim.law(given=one).plot(
     one.eigenvalues, ax=plt.subplots()[1], title="Gaussian ReLU, depth 3: one network, width 500"
+)
+
+# %% [markdown]
+# ## Smooth activations
+#
+# For tanh the factor $x = \varphi'(h)^2 = \mathrm{sech}^4 h$ has a continuous law: no unit is dead,
+# no atom remains, and the support starts at $\hat q_{L-1}$. With one hidden layer and orthogonal
+# weights $\lambda = \hat q_1 + \sigma_w^2 \hat q_0\, x$, so the density follows from that of
+# $h \sim N(0, q_1)$ by a change of variables, $dx/dh = -4 x \tanh h$.
+
+# %%
+shallow = ff.Network(depth=2, activation="tanh", weight_std=1.5)
+shallow_law = ff.ConditionalFIM(shallow).law()
+order = shallow.order_parameters()
+x = np.linspace(0.002, 0.998, 500)
+h, q = np.arccosh(x**-0.25), order.preactivation_variances[0]
+density = 2 * np.exp(-(h**2) / (2 * q)) / np.sqrt(2 * np.pi * q) / (4 * x * np.tanh(h))
+place = order.second_moments[1] + 1.5**2 * x
+assert np.allclose(shallow_law.pdf(place), density / 1.5**2, rtol=1e-9, atol=0)
+assert not shallow_law.atoms
+
+# %% [markdown]
+# Deeper, there is no closed form left; the solver works with the exact transform of this law, not
+# with a discretisation.
+
+# %%
+tanh_net = ff.Network(depth=5, activation="tanh", weight_std=1.5)
+tanh_fim = ff.ConditionalFIM(tanh_net)
+tanh_law = tanh_fim.law()
+print(tanh_law)
+assert not tanh_law.atoms
+assert math.isclose(
+    tanh_law.support[0], tanh_net.order_parameters().second_moments[-2], rel_tol=1e-9
+)
+
+tanh_sample = tanh_fim.sample(width=200, replicas=16, seed=3)
+mean, standard_error = tanh_sample.moments(4)
+assert np.all(abs(mean - tanh_law.moments(4)) < 4 * standard_error)
+ax = tanh_law.plot(
+    tanh_sample.eigenvalues,
+    ax=plt.subplots()[1],
+    title="Tanh, depth 5: law and 16 networks, in ln λ",
+    log=True,
 )
 
 # %% [markdown]

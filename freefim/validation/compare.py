@@ -7,7 +7,7 @@ every replica against its own conditional law.
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,6 +141,20 @@ def compare(
     -----
     The 1/M term of a moment is measured without any law: if the mean moment at width M is
     :math:`m + b/M`, its values at widths :math:`M' < M` differ by :math:`b(1/M' - 1/M)`.
+
+    Examples
+    --------
+    Orthogonal linear networks have their law, the point mass L, at any width:
+
+    >>> from freefim.free.chain import Chain
+    >>> from freefim.free.chain_law import ChainLaw
+    >>> from freefim.montecarlo import sample_networks
+    >>> from freefim.networks.network import Network
+    >>> wide, narrow = (sample_networks(Network(3, "linear"), width, 2) for width in (8, 4))
+    >>> law = ChainLaw(Chain(3.0, ()))
+    >>> report = compare(law, [law, law], wide, narrow)
+    >>> report.verdict, report.ks
+    ('PASS', 0.0)
     """
     if not isinstance(law, Law):
         raise SpecError(f"law must be a Law, got {law!r}")
@@ -197,27 +211,27 @@ def _check_replica(index: int, eigenvalues: Array, law: Law) -> ReplicaCheck:
         AtomCount(location, mass * aligned.size, int(np.sum(aligned == location)))
         for location, mass in law.atoms
     )
+    free = ~np.isin(aligned, [atom.location for atom in atoms])
     return ReplicaCheck(
         index=index,
         ks=law.distance(eigenvalues, "ks"),
         support=law.support,
         extremes=(float(eigenvalues.min()), float(eigenvalues.max())),
         atoms=atoms,
-        outliers=_outliers(law, aligned[~np.isin(aligned, [atom.location for atom in atoms])]),
+        outliers=int(np.sum(_far_from_bands(law, eigenvalues.size)(eigenvalues[free]))),
     )
 
 
-def _outliers(law: Law, eigenvalues: Array) -> int:
-    """How many of the eigenvalues lie outside every band, further than the edges' fluctuations."""
+def _far_from_bands(law: Law, size: int) -> Callable[[Array], NDArray[np.bool_]]:
+    """Tell which of `size` eigenvalues lie outside every band, beyond what edges fluctuate."""
     if not law.bands:
-        return eigenvalues.size
+        return lambda x: np.full(x.shape, True)
     left, right = np.array(law.bands).T
     masses = np.array(law.band_masses)
-    room = np.minimum(_EDGE_EIGENVALUES / max(eigenvalues.size, 1), masses)
-    before = np.asarray(law.cdf(left))
-    inner_left = np.clip(law.icdf(np.minimum(before + room, 1.0)), left, right)
-    inner_right = np.clip(law.icdf(np.clip(before + masses - room, 0.0, 1.0)), left, right)
-    low, high = 2.0 * left - inner_left, 2.0 * right - inner_right
-    x = eigenvalues[:, None]
-    inside: Any = np.any((low <= x) & (x <= high), axis=1)
-    return int(np.sum(~inside))
+    room = np.minimum(_EDGE_EIGENVALUES / size, masses)
+    below = np.cumsum(masses) - masses
+    for location, mass in law.atoms:
+        below += np.where(location <= left, mass, 0.0)
+    first, last = np.clip([law.icdf(below + room), law.icdf(below + masses - room)], left, right)
+    low, high = 2.0 * left - first, 2.0 * right - last
+    return lambda x: ~np.any((low <= x[:, None]) & (x[:, None] <= high), axis=1)

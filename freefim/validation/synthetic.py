@@ -67,6 +67,18 @@ def null_distance(law: Law, size: int, rng: np.random.Generator) -> float:
     -------
     float
         About 2.6/n at n = 200 and 3.3/n at n = 1000, less where the law has atoms.
+
+    Examples
+    --------
+    The distance does not depend on the unit:
+
+    >>> from freefim.free.chain import Affine, Chain, Gaussian
+    >>> from freefim.free.chain_law import ChainLaw
+    >>> wishart = ChainLaw(Chain(1, (Gaussian(1, 1),)))
+    >>> scaled = ChainLaw(Chain(1, (Gaussian(1, 1), Affine(2.0, 1.0))))
+    >>> one, two = (null_distance(law, 20, np.random.default_rng(0)) for law in (wishart, scaled))
+    >>> bool(abs(one - two) < 1e-9)
+    True
     """
     draws = (synthetic_eigenvalues(law, size, rng) for _ in range(_DRAWS))
     return float(np.median([law.distance(draw, "ks") for draw in draws]))

@@ -56,6 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(error, BAD_INPUT)
     except ConvergenceError as error:
         return _fail(error, NOT_COMPUTED)
+    except ArithmeticError as error:
+        return _fail(f"the range of floating-point numbers does not suffice: {error}", NOT_COMPUTED)
     except MemoryError as error:
         return _fail(f"out of memory: {error}".removesuffix(": "), NOT_COMPUTED)
     except KeyboardInterrupt:

@@ -55,7 +55,6 @@ class ProjectionSolution:
     _widths: Array
     _hard: NDArray[np.bool_]
     _panels: Array
-    _taus: Array
 
     def pdf(self, x: Array) -> Array:
         """Density of the absolutely continuous part."""
@@ -136,10 +135,11 @@ class ProjectionSolution:
         if not self.bands:
             return np.empty((0, 3)), np.empty((0, 17)), 0.0
         ops, par, start = self._curve
-        panels, _, densities, failures = solve_bands(
+        rows, count, failures = solve_bands(
             ops, par, start, self._edges, self._info, self._widths, _grid(),
             _QUADRATURE_TAIL, _PANEL_LIMIT,
         )  # fmt: skip
+        panels, densities = rows[:count, :3], rows[:count, -_grid().shape[1] :]
         by_panel = 0.5 * (panels[:, 2] - panels[:, 1]) * (densities @ _clenshaw_curtis()[1])
         band = panels[:, 0].astype(int)
         found = np.bincount(band, weights=by_panel, minlength=len(self.bands))
@@ -190,7 +190,7 @@ class ProjectionSolution:
         values = np.empty(x.size)
         values[order], failed = evaluate(
             ops, par, start, self._edges, self._info, self._x_edges, self._widths, self._panels,
-            self._taus, _grid(), band[order], x[order], int(want_mass),
+            _grid(), band[order], x[order], int(want_mass),
         )  # fmt: skip
         if failed:
             worst = x[np.isnan(values)] if np.any(np.isnan(values)) else x
@@ -289,8 +289,8 @@ def solve_projection(chain: Chain) -> ProjectionSolution:
     if status:
         raise ConvergenceError("the outer gap of the law was not found: the scales overflow")
     edges = np.ascontiguousarray(np.column_stack([gaps[:-1, 1], gaps[1:, 0]]))
-    info = kernels.describe_edges(ops, par, start, edges.ravel()).reshape(-1, 2, 5)
-    widths = kernels.real_differences(ops, par, start, edges)
+    info = kernels.describe_edges(ops, par, start, edges.ravel()).reshape(-1, 2, 6)
+    widths = np.ascontiguousarray(info[:, 0, 5])
     # at a hard edge rounding may split off a band without width or mass
     kept = (info[:, 0, 4] > info[:, 1, 4]) | (widths > _SPECK * np.abs(info[:, 1, 0]))
     edges, info, widths = edges[kept], info[kept], widths[kept]
@@ -310,7 +310,7 @@ def solve_projection(chain: Chain) -> ProjectionSolution:
         raise ConvergenceError(
             f"atoms and bands add up to {balance!r}, not to 1: {len(edges)} bands were found"
         )
-    panels, taus, _, failures = kernels.solve_bands(
+    panels, count, failures = kernels.solve_bands(
         ops, par, start, edges, info, widths, _grid(), math.inf, _PANEL_LIMIT
     )
     if failures:
@@ -329,8 +329,7 @@ def solve_projection(chain: Chain) -> ProjectionSolution:
         _info=info,
         _widths=widths,
         _hard=hard,
-        _panels=panels,
-        _taus=taus,
+        _panels=panels[:count],
     )
 
 
@@ -354,11 +353,10 @@ def _atomic(chain: Chain, ops: NDArray[np.int64], par: Array, start: float) -> P
         _curve=(ops, par, start),
         _edges=none,
         _x_edges=none,
-        _info=np.empty((0, 2, 5)),
+        _info=np.empty((0, 2, 6)),
         _widths=np.empty(0),
         _hard=np.empty((0, 2), dtype=bool),
-        _panels=np.empty((0, 3)),
-        _taus=np.empty((0, 2, 17)),
+        _panels=np.empty((0, 54)),
     )
 
 

@@ -40,6 +40,16 @@ def last_map(ops, par, n):
 
 
 @inline
+def count_maps(ops, par, n):
+    """Number of the maps H: one for every mass taken out, one for every Gaussian matrix."""
+    count = 0
+    for j in range(n):
+        if ops[j] != PADDING:
+            count += (1 if par[j, 0] > 0.0 else 0) + (1 if ops[j] == WISHART else 0)
+    return count
+
+
+@inline
 def probe(ops, par, n, t, start, out):
     """Real pass at t. Returns the index of the first H with H' <= 0, or PASS.
 
@@ -270,6 +280,15 @@ def padding_root(ops, par, n, lo, hi, start, out):
 
 
 @inline
+def doubled(points):
+    """The same points with room for twice as many."""
+    larger = np.empty(2 * len(points))
+    for i in range(len(points)):
+        larger[i] = points[i]
+    return larger
+
+
+@inline
 def insert_sorted(points, count, t):
     """Insert t into the ascending list points[:count], once; returns the new count."""
     i = count
@@ -300,10 +319,8 @@ def find_cuts(ops, par, start, cut_atoms):
         points[0] = 0.0
         count = 1
     for j in range(last + 1):
-        if count + 8 > len(points) // 2:
-            larger = np.empty(2 * len(points) + 16)
-            larger[:count] = points[:count]
-            points = larger
+        if count + 2 > len(points):
+            points = doubled(points)
         op = ops[j]
         hi = points[0] if count > 0 else 0.0
         if count > 1:
@@ -329,9 +346,7 @@ def find_cuts(ops, par, start, cut_atoms):
                     found += 1
             for i in range(found):
                 if count + 2 > len(points):
-                    larger = np.empty(2 * len(points))
-                    larger[:count] = points[:count]
-                    points = larger
+                    points = doubled(points)
                 count = insert_sorted(points, count, fresh[i])
     return points[:count].copy()
 
@@ -346,10 +361,7 @@ def find_gaps(ops, par, start, cuts):
     """
     n = len(ops)
     out = np.empty(11)
-    last = -1
-    for j in range(n):
-        if ops[j] != PADDING:
-            last += (1 if par[j, 0] > 0.0 else 0) + (1 if ops[j] == WISHART else 0)
+    last = count_maps(ops, par, n) - 1
     m = len(cuts)
     gaps = np.empty((2 * m + 4, 2))
     closed = np.empty(m + 2)
@@ -597,7 +609,7 @@ def reciprocal(z):
 
 @inline
 def mass_above(ops, par, n, ref, zr, zi):
-    """Mass of the law right of x = z(t), t = t_edge + zr + i zi, in closed form."""
+    """(mass right of x, x - x_edge) at x = z(t), t = t_edge + zr + i zi, in closed form."""
     z, d = complex(zr, zi), complex(zr, zi)
     total = math.atan2(zi, ref[0, 1] + zr)
     for j in range(n):
@@ -629,23 +641,28 @@ def mass_above(ops, par, n, ref, zr, zi):
             diff = (v - aux * z) * reciprocal(zz)
             d = g * (d * (aux + diff) + fa * diff)
             z = g * v
-    return total / math.pi
+    return total / math.pi, z.real
 
 
 @kernel
 def describe_edges(ops, par, start, edges):
-    """At each edge t: x, z''(t), F, F', and the mass right of the adjacent gap; shape (k, 5)."""
+    """At each edge t: x, z''(t), F, F', the mass right of it, the distance in x to the next edge.
+
+    Shape (k, 6); the distance is a difference from the edge, so that it keeps its digits.
+    """
     n = len(ops)
     out = np.empty(11)
     ref = np.empty((n + 1, 4))
-    result = np.empty((len(edges), 5))
+    result = np.empty((len(edges), 6))
     for i in range(len(edges)):
         t = edges[i]
         probe(ops, par, n, t, start, out)
         reference(ops, par, n, t, start, ref)
         result[i, 0], result[i, 1] = ref[n, 0], out[4]
         result[i, 2], result[i, 3] = ref[n, 1], out[3]
-        result[i, 4] = mass_above(ops, par, n, ref, 0.0, 0.0)
+        result[i, 4] = mass_above(ops, par, n, ref, 0.0, 0.0)[0]
+        step = edges[i + 1] - t if i + 1 < len(edges) else 0.0
+        result[i, 5] = mass_above(ops, par, n, ref, step, 0.0)[1]
     return result
 
 
@@ -681,15 +698,14 @@ def solve_bands(ops, par, start, edges, info, widths, grid, tolerance, limit):
     edges (k, 2) in t; info (k, 2, 5) from `describe_edges`; widths (k,); grid: rows node_t,
     barycentric weights, then the Chebyshev transform (NODES, NODES). A band is split while its
     panels are not resolved to `tolerance`, at most `limit` panels each.
-    Returns (panels (p, 3): band, θ0, θ1; tau (p, 2, NODES); density (p, NODES); failures).
+    Returns (rows, number of rows in use, failures); a row holds band, θ0, θ1, then Re t - t_a,
+    Im t and the density in θ at the NODES.
     """
     n = len(ops)
     node_t, bary, transform = grid[0], grid[1], grid[2:]
     nb = len(widths)
     room = 2 * nb + 16
-    panels = np.empty((room, 3))
-    taus = np.empty((room, 2, NODES))
-    dens = np.empty((room, NODES))
+    rows = np.empty((room, 3 + 3 * NODES))
     total, failures = 0, 0
     ref_a, ref_b = np.empty((n + 1, 4)), np.empty((n + 1, 4))
     stack = np.empty((limit + 64, 2))
@@ -747,11 +763,13 @@ def solve_bands(ops, par, start, edges, info, widths, grid, tolerance, limit):
                 if info[band, 1, 2] == 0.0:
                     density[hi] = 0.5 * width / (math.pi * info[band, 1, 3] * sb)
             bad = 0
-            if split > lo:
-                bad += solve(ops, par, n, ref_a, x, tr, ti, fr, fi, lo, split - lo)
-            if hi > max(split, lo):
-                first = max(split, lo)
-                bad += solve(ops, par, n, ref_b, x, tr, ti, fr, fi, first, hi - first)
+            middle = min(max(split, lo), hi)
+            for side in range(2):
+                first = middle if side else lo
+                end = hi if side else middle
+                if end > first:
+                    ref = ref_b if side else ref_a
+                    bad += solve(ops, par, n, ref, x, tr, ti, fr, fi, first, end - first)
             reach = 0.0
             for j in range(lo, hi):
                 side = 0 if j < split else 1
@@ -774,9 +792,8 @@ def solve_bands(ops, par, start, edges, info, widths, grid, tolerance, limit):
             if bad == 0:
                 tail = chebyshev_tail(tr, ti, transform, NODES - 1)
                 tail += chebyshev_tail(tr, ti, transform, NODES - 2)
-                zero = np.zeros(NODES)
-                mass_tail = chebyshev_tail(density, zero, transform, NODES - 1)
-                mass_tail += chebyshev_tail(density, zero, transform, NODES - 2)
+                mass_tail = chebyshev_tail(density, density, transform, NODES - 1)
+                mass_tail += chebyshev_tail(density, density, transform, NODES - 2)
                 resolved = tail <= 1e-5 * height and mass_tail * half <= tolerance
             tiny = half < 1e-9 or reach <= 0.0
             if not resolved and not tiny and used < limit:
@@ -801,29 +818,25 @@ def solve_bands(ops, par, start, edges, info, widths, grid, tolerance, limit):
                 failures += bad
             if total == room:
                 room *= 2
-                wider = np.empty((room, 3))
-                wider[:total] = panels[:total]
-                panels = wider
-                wider_t = np.empty((room, 2, NODES))
-                wider_t[:total] = taus[:total]
-                taus = wider_t
-                wider_d = np.empty((room, NODES))
-                wider_d[:total] = dens[:total]
-                dens = wider_d
-            panels[total, 0], panels[total, 1], panels[total, 2] = band, t0, t1
-            taus[total, 0], taus[total, 1] = tr, ti
-            dens[total] = density
+                wider = np.empty((room, 3 + 3 * NODES))
+                for i in range(total):
+                    for j in range(3 + 3 * NODES):
+                        wider[i, j] = rows[i, j]
+                rows = wider
+            rows[total, 0], rows[total, 1], rows[total, 2] = band, t0, t1
+            for j in range(NODES):
+                rows[total, 3 + j] = tr[j]
+                rows[total, 3 + NODES + j] = ti[j]
+                rows[total, 3 + 2 * NODES + j] = density[j]
             total += 1
         if depth > 0:
             failures += NODES * depth
             break
-    return panels[:total].copy(), taus[:total].copy(), dens[:total].copy(), failures
+    return rows, total, failures
 
 
 @kernel
-def evaluate(
-    ops, par, start, edges, info, x_edges, widths, panels, taus, grid, bands, x, want_mass
-):
+def evaluate(ops, par, start, edges, info, x_edges, widths, panels, grid, bands, x, want_mass):
     """Density (want_mass = 0) or mass above (1) at ascending x, x[i] inside band bands[i].
 
     Returns (values, number of points that failed, and have the value nan).
@@ -844,7 +857,8 @@ def evaluate(
         while panels[p, 0] < band or (theta > panels[p, 2] and panels[p, 2] < math.pi):
             p += 1
         u = (2.0 * theta - panels[p, 1] - panels[p, 2]) / (panels[p, 2] - panels[p, 1])
-        tr[i], ti[i] = interpolate(node_t, bary, taus[p, 0], taus[p, 1], min(max(u, -1.0), 1.0))
+        re, im = panels[p, 3 : 3 + NODES], panels[p, 3 + NODES : 3 + 2 * NODES]
+        tr[i], ti[i] = interpolate(node_t, bary, re, im, min(max(u, -1.0), 1.0))
         sides[i] = 2 * band
         targets[i] = left
         if left > right:
@@ -856,7 +870,7 @@ def evaluate(
             ti[i] = max(tiny, 1e-300)
     ref = np.empty((n + 1, 4))
     failed = 0
-    first = 0
+    first = np.int64(0)
     while first < count:
         stop = first + 1
         while stop < count and sides[stop] == sides[first]:
@@ -874,28 +888,11 @@ def evaluate(
                 fr[i], fi[i] = info[band, side, 2], info[band, side, 3] * ti[i]
                 failed -= 1
             if want_mass:
-                values[i] = mass_above(ops, par, n, ref, tr[i], ti[i])
+                values[i] = mass_above(ops, par, n, ref, tr[i], ti[i])[0]
             else:
                 values[i] = fi[i] / (math.pi * (fr[i] * fr[i] + fi[i] * fi[i]))
         first = stop
     return values, failed
-
-
-@kernel
-def real_differences(ops, par, start, edges):
-    """Width in x of every band, from its left edge by differences: edges (k, 2) in t."""
-    n = len(ops)
-    ref = np.empty((n + 1, 4))
-    s, low = np.empty(8 * LANES), np.empty(LANES)
-    widths = np.empty(len(edges))
-    for i in range(len(edges)):
-        reference(ops, par, n, edges[i, 0], start, ref)
-        s[:] = 0.0
-        s[:LANES] = edges[i, 1] - edges[i, 0]
-        s[2 * LANES : 3 * LANES] = edges[i, 1] - edges[i, 0]
-        sweep(ops, par, n, n, ref, s, low)
-        widths[i] = s[0]
-    return widths
 
 
 @kernel

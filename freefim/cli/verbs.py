@@ -1,5 +1,6 @@
 """What each verb of the command line does."""
 
+import dataclasses
 import json
 import os
 from argparse import Namespace
@@ -76,7 +77,9 @@ def validate(arguments: Namespace) -> int:
         else:
             _write_tables([path], report.table, problem)
     numbers = report.to_dict() | summaries.network_numbers(problem)
-    lines = [*summaries.network_lines(problem), str(report)]
+    # The network stands above the report already, runs of equal layers as one.
+    named = dataclasses.replace(report, network=Path(arguments.network).name)
+    lines = [*summaries.network_lines(problem), str(named)]
     _say(arguments, numbers, lines, arguments.output)
     return OK if report.passed else FAILED
 

@@ -19,7 +19,7 @@ from freefim.spectra.conditional_fim import ConditionalFIM
 from freefim.tables import Table
 from freefim.validation import compare
 from freefim.validation.report import MomentCheck
-from freefim.validation.synthetic import null_distance, synthetic_eigenvalues
+from freefim.validation.synthetic import null_distance, unfolded_goe
 
 NETWORKS = {
     "orthogonal hard-tanh": Network(5, HardTanh()),
@@ -37,6 +37,8 @@ NETWORKS = {
     ),
     "deep": Network(20, HardTanh(2.0), weight_std=1.02),
     "linear": Network(3, "linear"),
+    "orthogonal tanh": Network(3, "tanh", weight_std=1.2),
+    "Gaussian GELU": Network(3, "gelu", weights="gaussian", weight_std=1.5),
 }  # fmt: skip
 
 
@@ -232,11 +234,7 @@ def test_the_null_distance_is_that_of_a_dense_random_symmetric_matrix():
         x = np.linalg.eigvalsh(a + a.T) / np.sqrt(2) / (2 * np.sqrt(size + 1))
         x = np.clip(x, -1, 1)
         dense.append(distance(0.5 + (x * np.sqrt(1 - x * x) + np.arcsin(x)) / np.pi))
-    # The Marchenko–Pastur law is continuous, so its quantiles do not change the distance.
-    law = ChainLaw(Chain(1, (Gaussian(1, 1),)))
-    synthetic = [
-        distance(np.sort(law.cdf(synthetic_eigenvalues(law, size, rng)))) for _ in range(count)
-    ]
+    synthetic = [distance(unfolded_goe(size, rng)) for _ in range(count)]
     error = np.hypot(np.std(dense), np.std(synthetic)) / np.sqrt(count)
     assert abs(np.mean(dense) - np.mean(synthetic)) < 5 * error
 
@@ -248,13 +246,14 @@ def test_the_null_distance_falls_like_the_inverse_size():
     assert small > 8 * large
 
 
-def test_synthetic_eigenvalues_fill_atoms_up_to_the_rigidity_of_the_rest():
-    law = ConditionalFIM(NETWORKS["orthogonal ReLU"]).law()
-    ((location, mass),) = law.atoms
-    draw = synthetic_eigenvalues(law, 400, np.random.default_rng(0))
-    # the distance bounds what is off on either side of the jump
-    assert abs(np.mean(draw == location) - mass) <= 2 * law.distance(draw, "ks") + 1e-12
-    assert np.all(np.diff(draw) >= 0)
+@pytest.mark.parametrize("name", ["orthogonal hard-tanh", "orthogonal ReLU", "Gaussian ReLU"])
+def test_the_null_distance_is_that_of_draws_of_the_law(name):
+    """Measured among the quantiles, or among the eigenvalues at those quantiles."""
+    law = ConditionalFIM(NETWORKS[name]).law()
+    rng = np.random.default_rng(3)
+    draws = [law.icdf(unfolded_goe(100, rng)) for _ in range(32)]
+    want = np.median([law.distance(draw, "ks") for draw in draws])
+    assert null_distance(law, 100, np.random.default_rng(3)) == pytest.approx(want, abs=1e-9)
 
 
 def test_the_report_is_the_same_on_any_executor_and_counts_its_progress():

@@ -152,7 +152,7 @@ class _Tracer:
             *self.program.arrays, self.program.eps, *self.path, t0, ts, w.copy(), dw.copy()
         )
         if reached < ts.size:
-            self.look_for_gap(ts[reached])
+            self.look_for_gap(ts[reached - 1] if reached else t0, ts[reached])
             raise ConvergenceError(
                 f"the continuation along a band got stuck at x = {self.place(ts[reached])!r}"
             )
@@ -167,7 +167,10 @@ class _Tracer:
     def power_at(self, end: float, t: float, w: _Nodes, dw: _Nodes) -> int:
         """Power of the distance in t with which ρ dy/dt starts at an end that is not soft."""
         ts = end + np.sign(t - end) * np.array([4e-3, 2e-3])
-        n, _, _, loss = self.carry(t, ts, w, dw)
+        try:
+            n, _, _, loss = self.carry(t, ts, w, dw)
+        except ConvergenceError:
+            return 1
         if not (-n.imag > _FLOOR * np.abs(n)).all():
             return 1
         logs, _ = self.log_profile(ts, n, loss)
@@ -189,7 +192,7 @@ class _Tracer:
         n, ws, dws, loss = solved
         if not (n.imag < 0).all():
             worst = int(np.argmax(n.imag))
-            self.look_for_gap(t[worst])
+            self.look_for_gap(t[worst], t[worst])
             raise ConvergenceError(
                 f"the density vanishes inside a band near x = {self.place(t[NODES // 2])!r}"
             )
@@ -242,11 +245,12 @@ class _Tracer:
                 part[i] = new[0]
         return n, guess, slopes, loss
 
-    def look_for_gap(self, t: float) -> None:
-        """Raise `_GapFound` if the parameter t lies in a gap; not where y is nearly 0."""
-        log_y = float(self.band.log_y(np.array(t)))
-        if log_y > self.band.a - 28.0:
-            _look_for_gap(self.program, float(np.exp(log_y)))
+    def look_for_gap(self, good: float, bad: float) -> None:
+        """Raise `_GapFound` if a gap lies between two parameters; not where y is nearly 0."""
+        for t in good + (bad - good) * np.linspace(1, 0, _SAMPLES, endpoint=False):
+            log_y = float(self.band.log_y(np.array(t)))
+            if log_y > self.band.a - 28.0:
+                _look_for_gap(self.program, float(np.exp(log_y)))
 
     def place(self, t: float) -> float:
         """The x of a parameter, for messages."""
@@ -272,7 +276,8 @@ def _visible_end(
         faint = np.flatnonzero((-n.imag < _FLOOR * np.abs(n)) | (loss > _LOST))
         if faint.size:
             # The band ends before the first faint node: a shorter panel, and nothing beyond.
-            tracer.look_for_gap(float(ts[order][faint[0]]))
+            good, bad = (t, *ts[order])[faint[0] : faint[0] + 2]
+            tracer.look_for_gap(float(good), float(bad))
             if faint[0] == 0:
                 break
             limit = float(ts[order][faint[0] - 1])
@@ -285,8 +290,8 @@ def _visible_end(
         w, dw = ws[-1], dws[-1]
         if tracer.kind == 2 or step < 0:
             continue
-        # Below this nothing is left: a power law at y = 0, of which 64 bits see no more.
-        if -n[-1].imag < 1e-12 and t * t > 46.0:
+        # Below this nothing is left: a power law at y = 0, of which 64 bits see no more, or a tail.
+        if -n[-1].imag < (1e-12 if t * t > 46.0 else 1e-15):
             break
         if abs(w[-1]) < lowest or tracer.band.a - t * t < _LOWEST_LOG:
             return out, float(n[-1].real)
@@ -307,23 +312,27 @@ def _solve_band(
     """The band between two edges, `left` None if it starts at y = 0: band, mass below, tail."""
     a = float(np.log(right.y))
     if left is None:
-        kind, b, limit = 1, a - 600.0, np.sqrt(600.0)
-        middle = min(program.mean, 0.5 * right.y)
-        t = float(np.sqrt(a - np.log(middle)))
-        powers = (2, 0)
+        kind, b, limit, powers = 1, a - 600.0, np.sqrt(600.0), (2, 0)
+        shares = (*((program.mean / right.y,) if program.mean < right.y else ()), 0.5, 0.9, 0.1)
     else:
-        kind, b, limit = 2, float(np.log(left.y)), np.pi
-        middle = left.y + 0.5 * (right.y - left.y)
-        t = 2 * float(np.arcsin(np.sqrt((a - np.log(middle)) / (a - b))))
-        powers = (2, 2)
-    n, w, dw = descend(program, complex(middle))
-    if -n.imag < _FLOOR * abs(n):
+        kind, b, limit, powers = 2, float(np.log(left.y)), np.pi, (2, 2)
+        low = left.y / right.y
+        shares = tuple(low + share * (1 - low) for share in (0.5, 0.9, 0.1))
+    for share in shares:
+        middle = share * right.y
+        n, w, dw = descend(program, complex(middle))
+        if -n.imag > _FLOOR * np.abs(n):
+            break
         _look_for_gap(program, middle)
+    down = a - np.log(middle)
+    t = float(np.sqrt(down) if kind == 1 else 2 * np.arcsin(np.sqrt(down / (a - b))))
     tracer = _Tracer(program, kind, a, b, (0, 0))
-    if not right.soft:
-        powers = (tracer.power_at(0.0, t, w, dw), powers[1])
-    if left is not None and not left.soft:
-        powers = (powers[0], tracer.power_at(float(np.pi), t, w, dw))
+    # A hard edge may pass for soft: there dz/dw_0 vanishes too.
+    power = tracer.power_at(0.0, t, w, dw)
+    powers = (2 if right.soft and power else power, powers[1])
+    if left is not None:
+        power = tracer.power_at(float(np.pi), t, w, dw)
+        powers = (powers[0], 2 if left.soft and power else power)
     tracer = _Tracer(program, kind, a, b, powers)
     step = 0.5
     upper, _ = _visible_end(tracer, t, -step, 0.0, w, dw)
@@ -348,19 +357,27 @@ def _bottom(program: Program, chain: Chain) -> Edge | None:
 
 
 def _between(
-    pieces: list[GapPiece], bottom: Edge | None, top: Edge
+    program: Program, pieces: list[GapPiece], bottom: Edge | None, top: Edge
 ) -> list[tuple[Edge | None, Edge]]:
-    """The bands that the gaps leave; gaps that touch (at an atom, or a pole) are one."""
+    """The bands that the gaps leave; gaps that touch, or meet at an atom, are one."""
     bands: list[tuple[Edge | None, Edge]] = []
+    places = np.array([at for at, _ in program.atoms])
+
+    def add(left: Edge | None, right: Edge) -> None:
+        low = left.y if left else 0.0
+        near = 1e-7 * top.y
+        lone = np.any((places > low - near) & (places < right.y + near)) if places.size else False
+        if right.y - low > (near if lone else 1e-10 * top.y):
+            bands.append((left, right))
+
     left, reached = bottom, bottom.y if bottom else 0.0
     for piece in sorted(pieces, key=lambda gap: gap.left):
-        if piece.left - reached > 1e-10 * top.y:
-            bands.append((left, Edge(piece.left, piece.soft[0], piece.residual)))
+        if piece.left > reached:
+            add(left, Edge(piece.left, piece.soft[0], piece.residual))
         if piece.right > reached:
             reached = piece.right
             left = Edge(piece.right, piece.soft[1], piece.residual)
-    if top.y - reached > 1e-10 * top.y:
-        bands.append((left, top))
+    add(left, top)
     return bands
 
 
@@ -379,7 +396,7 @@ def _bands(program: Program, chain: Chain) -> tuple[tuple[Band, ...], float, flo
                     pieces.append(found.piece)
     solved: dict[tuple[float, float], tuple[Band, float, float]] = {}
     for _ in range(_MOST_GAPS):
-        bands = _between(pieces, bottom, top)
+        bands = _between(program, pieces, bottom, top)
         try:
             for left, right in bands:
                 key = (left.y if left else 0.0, right.y)

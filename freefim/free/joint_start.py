@@ -69,4 +69,6 @@ def descend(program: Program, y: complex) -> tuple[complex, _Nodes, _Nodes]:
     )
     if reached < 1:
         raise ConvergenceError(f"the continuation from y = {far:.3g} to y = {y:.6g} got stuck")
+    if not np.abs(n[0]) < 1e12:
+        raise ConvergenceError(f"the solution at y = {y:.6g} is out of range")
     return complex(n[0]), w, dw

@@ -76,11 +76,14 @@ class Piece:
         φ' of a real or complex array, analytic around the inside of the interval.
     left, right : End or Tail
         Its ends.
+    rate : float
+        Between two ends, how fast log|g'| changes in the middle.
     """
 
     derivative: Callable[[NDArray[Any]], NDArray[Any]]
     left: End | Tail
     right: End | Tail
+    rate: float = 0.1
 
     def gate(self, h: float) -> float:
         """Value of g at a real point."""
@@ -112,29 +115,39 @@ class Flat:
 
 @dataclass(frozen=True)
 class Between:
-    """Logistic map between two ends: h - end is proportional to e^{∓τ/2}."""
+    """From end to end: exponential in τ/2 next to the ends, of slope 1/rate or less in the middle.
+
+    h - a = (2/rate) [log(1 + e^{τ/2}) - log(1 + e^{(τ-Λ)/2})] with Λ = rate · (b - a).
+    """
 
     left: End
     right: End
+    rate: float
 
     @property
-    def span(self) -> tuple[float, float]:
-        """Range of τ that matters."""
-        return -self.left.depth, self.right.depth
+    def length(self) -> float:
+        """Length Λ of the middle part of the τ-line."""
+        return self.rate * (self.right.place - self.left.place)
 
     @property
     def ends(self) -> dict[int, End]:
         """Ends by the index of the node next to them."""
         return {0: self.left, -1: self.right}
 
+    @property
+    def span(self) -> tuple[float, float]:
+        """Range of τ that matters."""
+        return -self.left.depth, self.length + self.right.depth
+
     def at(self, tau: _Complexes) -> tuple[_Reals, _Complexes, _Complexes]:
         """Nearest end, the offset of h from it, and |dh/dτ|."""
-        after = tau.real > 0
-        small = np.exp(np.where(after, -tau, tau) / 2)
-        near, far = small / (1 + small), 1 / (1 + small)
-        a, b = self.left.place, self.right.place
-        offset = (b - a) * np.where(after, -near, near)
-        return np.where(after, b, a), offset, (b - a) * near * far / 2
+        after = tau.real > self.length / 2
+        small = np.exp(np.where(after, self.length - tau, tau) / 2)
+        shrink, rest = -np.expm1(-self.length / 2), np.exp(-self.length / 2)
+        offset = 2 * np.log1p(small * shrink / (1 + small * rest)) / self.rate
+        speed = small * shrink / (1 + small) / (1 + small * rest) / self.rate
+        anchor = np.where(after, self.right.place, self.left.place)
+        return anchor, np.where(after, -offset, offset), speed
 
 
 @dataclass(frozen=True)
@@ -166,10 +179,9 @@ class Outwards:
         small = np.exp(np.where(after, -tau, tau) / 2)
         v = 2 * np.log1p(small) + np.where(after, tau, 0)
         root = np.sqrt(self.tail.rate**2 + 4 * self.tail.curvature * v)
-        speed = np.where(after, 1, small) / (1 + small) / root
-        offset = 2 * v / (self.tail.rate + root)
-        anchor = np.full(tau.shape, self.end.place, dtype=float)
-        return anchor, self.side * offset, np.asarray(speed)
+        speed: _Complexes = np.where(after, 1, small) / (1 + small) / root
+        offset: _Complexes = self.side * 2 * v / (self.tail.rate + root)
+        return np.full(tau.shape, self.end.place, dtype=np.float64), offset, speed
 
 
 @dataclass(frozen=True)
@@ -203,7 +215,7 @@ def path_of(piece: Piece, reach: float) -> Path:
     left, right = piece.left, piece.right
     if isinstance(left, End):
         if isinstance(right, End):
-            return Between(left, right)
+            return Between(left, right, piece.rate)
         return Outwards(left, right, 1.0, reach)
     if isinstance(right, End):
         return Outwards(right, left, -1.0, reach)

@@ -19,12 +19,14 @@ from freefim.networks.activations import (
     ELU,
     GELU,
     Activation,
+    CustomActivation,
     Erf,
     SiLU,
     Sine,
     Softplus,
     Tanh,
 )
+from freefim.networks.custom_gates import custom_parts
 
 __all__ = ["gate_law", "realised_gate"]
 
@@ -144,6 +146,15 @@ def _(activation: Softplus, q: float) -> Leaf:
     return contour_leaf(_SOFTPLUS, q)
 
 
+@_smooth_gate.register
+def _(activation: CustomActivation, q: float) -> Leaf:
+    leaf = contour_leaf(custom_parts(activation, q), q, approximate=True)
+    if len(leaf.nodes) > len(leaf.atoms):
+        return leaf
+    places, masses = (np.array(column) for column in zip(*leaf.atoms, strict=True))
+    return _finite_law(places, masses)
+
+
 def realised_gate(values: ArrayLike) -> Leaf:
     """Law of the realised φ'(h)² of one layer of one network.
 
@@ -174,10 +185,13 @@ def realised_gate(values: ArrayLike) -> Leaf:
     if bad.any():
         raise SpecError(f"values must be finite numbers >= 0, got {float(gates[bad][0])!r}")
     places, counts = np.unique(gates, return_counts=True)
-    shares = counts / gates.size
+    return _finite_law(places, counts / gates.size)
+
+
+def _finite_law(places: _Array, masses: _Array) -> TwoPoint | Atomic:
     if places.size > 2:
-        return Atomic(places, shares)
+        return Atomic(places, masses)
     low, high = float(places[0]), float(places[-1])
     if places.size == 1:
         return TwoPoint(low, high, mass=1.0, complement=0.0)
-    return TwoPoint(low, high, mass=float(shares[1]), complement=float(shares[0]))
+    return TwoPoint(low, high, mass=float(masses[1]), complement=float(masses[0]))

@@ -24,7 +24,7 @@ NODES = 17
 EPS = 2.220446049250313e-16
 #: Distance from the physical sheet, relative to Im t, that a step of Newton may leave.
 SLACK = 1e-3
-#: Points within ZONE rounding errors of an edge are not told apart from it: its root law holds.
+#: Points within ZONE rounding errors, of x or of t, of an edge follow the root law of the edge.
 ZONE = 64.0
 #: Panels of one band that may fail, and be halved, before the band is given up.
 LOSSES = 80
@@ -222,7 +222,8 @@ def level_root(ops, par, n, which, hi, guess, start, out):
             break
         hi = lo
         reach *= 2.0
-        lo -= reach
+        # a little beyond the step of Newton, so that the root comes to lie between
+        lo -= min(1.01 * value / slope, reach) if code == PASS and slope > 0.0 else reach
     t = lo
     code = PASS
     for _ in range(400):
@@ -691,6 +692,12 @@ def interpolate(node_t, weights, values_r, values_i, u):
     return numerator_r / denominator, numerator_i / denominator
 
 
+@inline
+def rounding_zone(edge, t):
+    """Distance in x from an edge, a row of `describe_edges`, that rounding of x or t blurs."""
+    return max(ZONE * EPS * abs(edge[0]), 0.5 * abs(edge[1]) * (ZONE * EPS * t) ** 2)
+
+
 @kernel
 def solve_bands(ops, par, start, edges, info, widths, grid, tolerance, limit):
     """Panels of t(θ) and of the density in θ on every band.
@@ -773,7 +780,7 @@ def solve_bands(ops, par, start, edges, info, widths, grid, tolerance, limit):
             reach = 0.0
             for j in range(lo, hi):
                 side = 0 if j < split else 1
-                zone = ZONE * EPS * abs(info[band, side, 0])
+                zone = rounding_zone(info[band, side], edges[band, side])
                 reach = max(reach, abs(x[j]) - zone)
                 if bad > 0 and fr[j] != fr[j] and abs(x[j]) <= zone:
                     tr[j], ti[j] = 0.0, math.sqrt(2.0 * abs(x[j] / info[band, side, 1]))
@@ -878,7 +885,7 @@ def evaluate(ops, par, start, edges, info, x_edges, widths, panels, grid, bands,
         band, side = sides[first] // 2, sides[first] % 2
         reference(ops, par, n, edges[band, side], start, ref)
         failed += solve(ops, par, n, ref, targets, tr, ti, fr, fi, first, stop - first)
-        zone = ZONE * EPS * abs(info[band, side, 0])
+        zone = rounding_zone(info[band, side], edges[band, side])
         for i in range(first, stop):
             if fr[i] != fr[i]:
                 if not abs(targets[i]) <= zone:

@@ -72,7 +72,7 @@ class ProjectionSolution:
         band, inside = self._locate(x)
         left_ends = self._x_edges[:, 0]
         below = np.concatenate([[0.0], np.cumsum(self.band_masses)])
-        values = below[np.searchsorted(left_ends, x, side="right")]
+        values = below[np.searchsorted(left_ends, x)]
         # from the top down, so that what is left of a band's own left end is exact there
         above = self._evaluate(x[inside], band[inside], want_mass=True)
         top = np.array([self._mass_above(b) for b in range(len(self.bands))])

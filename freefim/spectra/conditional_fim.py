@@ -110,12 +110,14 @@ class ConditionalFIM:
         ends = [0]
         net = self.network
         number = Fraction if isinstance(shifts[0], Fraction) else float
+        # a sampled network has whole widths, the limit the ratios as they are described
+        sizes = net.ratios if given is None else net.widths(given.width)
         for layer in range(1, net.depth):
             moves.append(Product(gates[layer - 1]))
             variance = number(net.weight_stds[layer]) ** 2
             moves += _weight_moves(
                 net.ensembles[layer],
-                number(net.ratios[layer + 1]) / number(net.ratios[layer]),
+                number(sizes[layer + 1]) / number(sizes[layer]),
                 variance,
                 shifts[layer],
             )

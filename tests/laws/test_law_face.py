@@ -78,6 +78,15 @@ def test_distribution_function_is_right_continuous_with_the_masses_as_jumps(law)
 
 
 @banded
+def test_distribution_function_is_continuous_at_the_ends_of_bands(law):
+    for left, right in law.bands:
+        width = right - left
+        assert law.cdf(left) <= law.cdf(left + 1e-9 * width) <= law.cdf(left) + 1e-3
+        jump = sum(mass for location, mass in law.atoms if location == right)
+        assert law.cdf(right) - jump == pytest.approx(law.cdf(right - 1e-9 * width), abs=1e-3)
+
+
+@banded
 def test_density_is_the_derivative_of_the_distribution_function(law):
     for left, right in law.bands:
         a, b = left + 0.2 * (right - left), left + 0.7 * (right - left)

@@ -198,6 +198,7 @@ def test_trivial_zeros_count_the_parameters():
         ff.Network(5, "hard_tanh", weights=("gaussian", "orthogonal", "gaussian", "orthogonal",
                                             "orthogonal"), width_ratios=(1, 1.5, 1, 2, 1, 0.5)),
         ff.Network(3, "relu", weight_std=ROOT2, final_activation="hard_tanh"),
+        ff.Network(3, "hard_tanh", width_ratios=(1, 1 / 3, 0.7, 1.3)),
     ],
 )  # fmt: skip
 def test_conditional_law_is_the_law_of_the_sampled_network(net):

@@ -6,6 +6,7 @@ smooth; mass and moments must balance or nothing is returned.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from freefim.free.chain import Chain, Corner, Gaussian, Product
 from freefim.free.joint_edges import Edge, outer_edge
 from freefim.free.joint_gaps import GapPiece, gap_around
 from freefim.free.joint_program import Program, compile_chain
-from freefim.free.joint_realised import HEIGHT, RealisedSolution, balanced
+from freefim.free.joint_realised import HEIGHT, RealisedSolution, checked
 from freefim.free.joint_start import descend
 from freefim.free.leaves import Atomic, Leaf
 from freefim.free.panels import (
@@ -112,7 +113,7 @@ class JointSolution:
         )
 
 
-class _GapFound(Exception):
+class _GapFoundError(Exception):
     """A gap lies where a band was supposed."""
 
     def __init__(self, piece: GapPiece):
@@ -121,7 +122,7 @@ class _GapFound(Exception):
 
 
 def _look_for_gap(program: Program, y: float) -> None:
-    """Raise `_GapFound` if y lies in a gap."""
+    """Raise `_GapFoundError` if y lies in a gap."""
     try:
         n, w, _ = descend(program, complex(y))
     except ConvergenceError:
@@ -129,7 +130,7 @@ def _look_for_gap(program: Program, y: float) -> None:
     if abs(n.imag) < 1e-9 * abs(n):
         piece = gap_around(program, w.real.copy())
         if piece is not None and piece.right - piece.left > 1e-12 * y:
-            raise _GapFound(piece)
+            raise _GapFoundError(piece)
 
 
 class _Tracer:
@@ -158,8 +159,8 @@ class _Tracer:
             )
         return n, ws, dws, losses
 
-    def log_profile(self, t: _Reals, n: _Nodes, loss: _Reals) -> tuple[_Reals, float]:
-        """log ρ dy/dt without its powers, and the rounding it carries."""
+    def log_profile(self, t: _Reals, n: _Nodes, loss: NDArray[Any]) -> tuple[_Reals, float]:
+        """Log ρ dy/dt without its powers, and the rounding it carries."""
         with np.errstate(divide="ignore", invalid="ignore"):
             logs = np.log(-n.imag / np.pi) + np.log(self.band.dlog_y(t)) - self.band.log_powers(t)
         return logs, float((self.rounding * np.abs(n / n.imag) + 3e-15 * loss).min())
@@ -246,7 +247,7 @@ class _Tracer:
         return n, guess, slopes, loss
 
     def look_for_gap(self, good: float, bad: float) -> None:
-        """Raise `_GapFound` if a gap lies between two parameters; not where y is nearly 0."""
+        """Raise `_GapFoundError` if a gap lies between two parameters; not where y is nearly 0."""
         for t in good + (bad - good) * np.linspace(1, 0, _SAMPLES, endpoint=False):
             log_y = float(self.band.log_y(np.array(t)))
             if log_y > self.band.a - 28.0:
@@ -267,12 +268,22 @@ def _visible_end(
     """
     lowest = _last_resolved(tracer.program.leaves[-1])
     out: list[tuple[float, float, _Reals]] = []
+    left_below = 1.0
     for _ in range(_MOST_PANELS):
         to = limit if abs(limit - t) < 1.5 * abs(step) else t + step
         order = slice(None, None, 1 if to > t else -1)
         ts = tracer.nodes(min(t, to), max(t, to))
-        found = tracer.carry(t, ts[order], w, dw)
+        try:
+            found = tracer.carry(t, ts[order], w, dw)
+        except ConvergenceError:
+            if abs(to - t) > 0.01:
+                step *= 0.5
+                continue
+            if left_below < 1e-10:
+                break
+            raise
         n, ws, dws, loss = found
+        left_below = float(-n[-1].imag)
         faint = np.flatnonzero((-n.imag < _FLOOR * np.abs(n)) | (loss > _LOST))
         if faint.size:
             # The band ends before the first faint node: a shorter panel, and nothing beyond.
@@ -306,9 +317,7 @@ def _last_resolved(leaf: Leaf) -> float:
     return 1e3 * float(size[size > 0].min()) if gathered else 0.0
 
 
-def _solve_band(
-    program: Program, left: Edge | None, right: Edge
-) -> tuple[Band, float, float]:
+def _solve_band(program: Program, left: Edge | None, right: Edge) -> tuple[Band, float, float]:
     """The band between two edges, `left` None if it starts at y = 0: band, mass below, tail."""
     a = float(np.log(right.y))
     if left is None:
@@ -381,6 +390,14 @@ def _between(
     return bands
 
 
+def _snapped(program: Program, edge: Edge) -> Edge:
+    """The edge itself, or the hard edge at a place where an atom has just lost its mass."""
+    for place in program.marginal:
+        if abs(edge.y - place) < 1e-6 * place:
+            return Edge(place, soft=False, residual=1e-16)
+    return edge
+
+
 def _bands(program: Program, chain: Chain) -> tuple[tuple[Band, ...], float, float, float]:
     """All bands ascending, the mass below the first, the worst edge residual and tail."""
     top, bottom = outer_edge(program, right=True), _bottom(program, chain)
@@ -392,17 +409,20 @@ def _bands(program: Program, chain: Chain) -> tuple[tuple[Band, ...], float, flo
             if not any(piece.left < y < piece.right for piece in pieces):
                 try:
                     _look_for_gap(program, float(y))
-                except _GapFound as found:
+                except _GapFoundError as found:
                     pieces.append(found.piece)
     solved: dict[tuple[float, float], tuple[Band, float, float]] = {}
     for _ in range(_MOST_GAPS):
-        bands = _between(program, pieces, bottom, top)
+        bands = [
+            (left and _snapped(program, left), _snapped(program, right))
+            for left, right in _between(program, pieces, bottom, top)
+        ]
         try:
             for left, right in bands:
                 key = (left.y if left else 0.0, right.y)
                 if key not in solved:
                     solved[key] = _solve_band(program, left, right)
-        except _GapFound as found:
+        except _GapFoundError as found:
             if found.piece in pieces:
                 break
             pieces.append(found.piece)
@@ -420,13 +440,14 @@ def _bands(program: Program, chain: Chain) -> tuple[tuple[Band, ...], float, flo
 
 def _realised(program: Program, chain: Chain, mass: float) -> RealisedSolution:
     """The law of a chain with realised gates."""
-    if any(np.iscomplexobj(leaf.kernel_data()[2]) and leaf.kernel_data()[2].imag.any()
-           or leaf.kernel_data()[0] != Leaf.ATOMS for leaf in program.leaves):
-        raise ConvergenceError("a chain cannot mix realised gates with smooth limits of gates")
+    for leaf in program.leaves:
+        code, _, nodes, _ = leaf.kernel_data()
+        if code != Leaf.ATOMS or nodes.imag.any():
+            raise ConvergenceError("a chain cannot mix realised gates with smooth limits of gates")
     top, bottom = outer_edge(program, right=True), _bottom(program, chain)
     low = bottom.y if bottom else 0.0
     remark = f"density and distribution function at a height of {HEIGHT:g} relative"
-    return balanced(
+    return checked(
         RealisedSolution(
             atoms=tuple((y + program.shift, p) for y, p in program.atoms),
             bands=((program.shift + low, program.shift + top.y),),

@@ -330,7 +330,7 @@ def _newton(ops, pars, tab, reals, nodes, weights, eps, y, w, wa, wb):
 
 @inline
 def _log_y(t, a, b, kind):
-    """log y on a path: 0 straight from a (t=0) to b (t=1), 1 a - t², 2 a + (b-a) sin²(t/2)."""
+    """Log y on a path: 0 straight from a (t=0) to b (t=1), 1 a - t², 2 a + (b-a) sin²(t/2)."""
     if kind == 0:
         return a + (b - a) * t
     if kind == 1:
@@ -356,7 +356,9 @@ def _path_y(t, a, b, kind):
 
 
 @inline
-def _follow(ops, pars, tab, reals, nodes, weights, eps, a, b, kind, t0, t1, w, dw, wa, trial, slope):
+def _follow(
+    ops, pars, tab, reals, nodes, weights, eps, a, b, kind, t0, t1, w, dw, wa, trial, slope
+):
     """Carry `w` (with `dw` = dw/dlog y) along a path from t0 to t1, halving steps that fail."""
     t = t0
     step = t1 - t0
@@ -414,7 +416,23 @@ def follow(ops, pars, tab, reals, nodes, weights, eps, a, b, kind, t0, ts, w, dw
     t = t0
     for i in range(ts.size):
         status, n, losses[i] = _follow(
-            ops, pars, tab, reals, nodes, weights, eps, a, b, kind, t, ts[i], w, dw, wa, trial, slope
+            ops,
+            pars,
+            tab,
+            reals,
+            nodes,
+            weights,
+            eps,
+            a,
+            b,
+            kind,
+            t,
+            ts[i],
+            w,
+            dw,
+            wa,
+            trial,
+            slope,
         )
         if status != OK:
             return i, out, ws, dws, losses

@@ -1,4 +1,4 @@
-"""A chain as the flat arrays that the joint kernels read, with its exact atoms and first moments."""
+"""A chain as the flat arrays that the joint kernels read; its exact atoms and first moments."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +33,8 @@ class Program:
     shift : float
     atoms : tuple of (location, mass)
         Point masses of the law of y, ascending.
+    marginal : tuple of float
+        Places where the mass of an atom is exactly 0: there an edge is hard.
     mean, second : float
         First two moments of the law of y.
     """
@@ -42,6 +44,7 @@ class Program:
     eps: _Reals
     shift: float
     atoms: tuple[tuple[float, float], ...]
+    marginal: tuple[float, ...]
     mean: float
     second: float
 
@@ -99,14 +102,14 @@ def _product_atoms(atoms: _Atoms, leaf: Leaf) -> _Atoms:
     zero = max(atoms.get(0.0, 0.0), other.get(0.0, 0.0))
     if zero > 0:
         out[0.0] = zero
-    # Only masses that sum over 1 survive, so the scan stops at the first that is too small.
+    # Only masses that sum to 1 or more survive, so the scan stops at the first that is too small.
     heavy = sorted(other.items(), key=lambda pair: -pair[1])
     for a, p in atoms.items():
         for b, r in heavy:
-            if p + r - 1 <= 1e-15:
+            if p + r - 1 < -1e-13:
                 break
             if a * b != 0:
-                out[a * b] = p + r - 1
+                out[a * b] = p + r - 1 if p + r - 1 > 1e-13 else 0.0
     return out
 
 
@@ -116,11 +119,14 @@ def compile_chain(chain: Chain) -> Program:
     while moves and isinstance(moves[0], Affine):
         start = float(moves[0].scale) * start + float(moves[0].shift)
         moves.pop(0)
-    first = moves.pop(0).leaf if moves and isinstance(moves[0], Product) else _UNIT
-    shift = 0.0
-    if moves and isinstance(moves[-1], Affine):
-        shift = float(moves[-1].shift)
-        moves[-1] = Affine(moves[-1].scale, 0.0)
+    first: Leaf = _UNIT
+    if moves and isinstance(moves[0], Product):
+        first = moves[0].leaf
+        del moves[0]
+    shift, last = 0.0, moves[-1] if moves else None
+    if isinstance(last, Affine):
+        shift = float(last.shift)
+        moves[-1] = Affine(last.scale, 0.0)
     leaves: list[Leaf] = [first]
     ops = [_LEAF, _AFFINE]
     pars = [(0.0, 0.0), (start, 0.0)]
@@ -164,6 +170,6 @@ def compile_chain(chain: Chain) -> Program:
             atoms = {s * x + q: p for x, p in atoms.items()}
     arrays = (np.array(ops, dtype=np.int64), np.array(pars, dtype=float), *leaf_table(leaves))
     eps = np.array([0.5 * leaf.bottom_quantile() for leaf in leaves])
-    return Program(
-        tuple(leaves), arrays, eps, shift, tuple(sorted(atoms.items())), mean, second
-    )
+    heavy = tuple((x, p) for x, p in sorted(atoms.items()) if p > 0)
+    marginal = tuple(x for x, p in sorted(atoms.items()) if p == 0)
+    return Program(tuple(leaves), arrays, eps, shift, heavy, marginal, mean, second)

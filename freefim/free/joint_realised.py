@@ -17,7 +17,7 @@ from freefim.free.accuracy import Accuracy
 from freefim.free.joint_program import Program
 from freefim.free.joint_start import descend
 
-__all__ = ["HEIGHT", "RealisedSolution"]
+__all__ = ["HEIGHT", "RealisedSolution", "checked"]
 
 _Reals = NDArray[np.float64]
 _Nodes = NDArray[np.complex128]
@@ -47,21 +47,23 @@ class RealisedSolution:
     _program: Program = field(repr=False)
 
     def _solve(self, x: _Reals) -> tuple[_Nodes, _Nodes]:
-        """n = y·G and the unknowns just above every x, any order."""
+        """N = y·G and the unknowns just above every x, any order."""
         from freefim.free.joint_kernels import follow
 
         program = self._program
         y = (x - program.shift) * (1 + 1j * HEIGHT)
         n = np.empty(x.size, dtype=complex)
         ws = np.empty((x.size, len(program.leaves)), dtype=complex)
-        before: complex | None = None
-        for i in np.argsort(-x):
-            reached = 0
-            if before is not None:
-                path = np.log(before), np.log(y[i]), 0
-                reached, out, rows, _, _ = follow(
-                    *program.arrays, program.eps, *path, 0.0, np.ones(1), w, dw
-                )
+        if x.size == 0:
+            return n, ws
+        order = np.argsort(-x)
+        before = y[order[0]]
+        _, w, dw = descend(program, complex(before))
+        for i in order:
+            path = np.log(before), np.log(y[i]), 0
+            reached, out, rows, _, _ = follow(
+                *program.arrays, program.eps, *path, 0.0, np.ones(1), w, dw
+            )
             if reached:
                 n[i], ws[i] = out[0], rows[0]
             else:
@@ -74,7 +76,7 @@ class RealisedSolution:
         """Density of the continuous part, smoothed over the height."""
         x = np.asarray(x, dtype=float)
         out = np.where(np.isnan(x), np.nan, 0.0)
-        (left, right), = self.bands
+        ((left, right),) = self.bands
         inside = (x > left) & (x < right)
         if inside.any():
             n, _ = self._solve(x[inside])
@@ -91,7 +93,7 @@ class RealisedSolution:
 
         x = np.asarray(x, dtype=float)
         out = np.where(np.isnan(x), np.nan, 0.0)
-        (left, right), = self.bands
+        ((left, right),) = self.bands
         out[x >= right] = self.band_masses[0]
         inside = (x > left) & (x < right)
         if inside.any():
@@ -116,7 +118,8 @@ class RealisedSolution:
 
     @cached_property
     def _table(self) -> tuple[_Reals, _Reals]:
-        (left, right), = self.bands
+        """Midpoints and masses of cells that crowd at both ends."""
+        ((left, right),) = self.bands
         shift = self._program.shift
         angle = np.pi * np.arange(1, _TABLE) / _TABLE
         share = 0.5 - 0.5 * np.cos(angle)
@@ -129,11 +132,11 @@ class RealisedSolution:
         return 0.5 * (steps[1:] + steps[:-1]), np.maximum(mass, 0.0)
 
     def nodes(self, splits: int = 1) -> tuple[_Reals, _Reals]:
-        """Midpoints of a table of the distribution function, and its steps."""
+        """Midpoints of a table of the distribution function, and its steps, whatever `splits`."""
         return self._table
 
 
-def balanced(solution: RealisedSolution) -> RealisedSolution:
+def checked(solution: RealisedSolution) -> RealisedSolution:
     """The solution itself, if its table has the mean of the chain."""
     x, weight = solution.nodes()
     mean = float(weight @ x) + sum(mass * at for at, mass in solution.atoms)

@@ -188,7 +188,9 @@ def test_gates_through_contours_balance(activation):
     assert_moments_match(solve_joint(chain), chain, 1e-8)
 
 
-@pytest.mark.parametrize("move", [Corner(0.6), Padding(0.7), Gaussian(0.5, 1.1), Gaussian(1.8, 1.1)])
+@pytest.mark.parametrize(
+    "move", [Corner(0.6), Padding(0.7), Gaussian(0.5, 1.1), Gaussian(1.8, 1.1)]
+)
 def test_rectangular_layers_balance_and_keep_their_atom(move):
     leaf = SechFourth(0.8)
     moves = (Product(leaf), move, Affine(1.2, 0.4), Product(leaf), move, Affine(1.2, 0.3))

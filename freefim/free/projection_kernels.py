@@ -53,8 +53,9 @@ def count_maps(ops, par, n):
 def probe(ops, par, n, t, start, out):
     """Real pass at t. Returns the index of the first H with H' <= 0, or PASS.
 
-    out: [z, F, z', F', z'', F'', phi, dphi, coordinate, D, D']; on failure phi = dH/dz < 0,
-    dphi its derivative and the coordinate z at that H; D, D' are H', H'' (in t) of the last H seen.
+    out: [z, F, z', F', z'', F'', phi, dphi, coordinate, D, D', slope]; on failure phi = dH/dz < 0,
+    dphi its derivative, the coordinate z at that H and dz/dt; D, D' are H', H'' (in t) of the last
+    H seen.
     The quotient y = F/z is carried where no shift parts the two: at an atom at 0 both vanish.
     """
     z, f = start + t, t
@@ -77,7 +78,7 @@ def probe(ops, par, n, t, start, out):
             if not v1 > 0.0:
                 out[6] = v1 / z1
                 out[7] = (v2 * z1 - v1 * z2) / z1**3
-                out[8] = z
+                out[8], out[11] = z, z1
                 out[9], out[10] = d, d1
                 return seen
             seen += 1
@@ -94,7 +95,7 @@ def probe(ops, par, n, t, start, out):
             if not h1 > 0.0:
                 out[6] = h1 / v1
                 out[7] = (h2 * v1 - h1 * v2) / v1**3
-                out[8] = v
+                out[8], out[11] = v, v1
                 out[9], out[10] = d, d1
                 return seen
             seen += 1
@@ -194,7 +195,15 @@ def search(ops, par, n, lo, hi, start, out):
             hi, khi, phi, dhi, zhi = t, code, out[6], out[7], out[8]
         if hi - lo <= 4.0 * EPS * max(abs(lo), abs(hi)) or abs(t) < 1e-100 * start:
             return (1 if klo < 0 or khi < 0 else 2), t
+        here, width = t, hi - lo
         t = midpoint(lo, hi)
+        if klo < 0 or khi < 0:
+            # the tangent bounds the concave phi: twice its step is in the gap or near it
+            t = here - 2.0 * out[6] / (out[7] * out[11])
+            if not t > lo:
+                t = lo + width / 64.0
+            if not t < hi:
+                t = hi - width / 64.0
         if klo == khi:
             s = (phi - plo + dlo * zlo - dhi * zhi) / (dlo - dhi)
             if plo + dlo * (s - zlo) < 0.0:
@@ -311,7 +320,7 @@ def find_cuts(ops, par, start, cut_atoms):
     Returns the ascending cuts, each cell between two of which holds at most one gap.
     """
     n = len(ops)
-    out = np.empty(11)
+    out = np.empty(12)
     points = np.empty(16)
     count = 0
     last = last_map(ops, par, n)
@@ -361,7 +370,7 @@ def find_gaps(ops, par, start, cuts):
     1: the outer gap was not found.
     """
     n = len(ops)
-    out = np.empty(11)
+    out = np.empty(12)
     last = count_maps(ops, par, n) - 1
     m = len(cuts)
     gaps = np.empty((2 * m + 4, 2))
@@ -652,7 +661,7 @@ def describe_edges(ops, par, start, edges):
     Shape (k, 6); the distance is a difference from the edge, so that it keeps its digits.
     """
     n = len(ops)
-    out = np.empty(11)
+    out = np.empty(12)
     ref = np.empty((n + 1, 4))
     result = np.empty((len(edges), 6))
     for i in range(len(edges)):
@@ -910,7 +919,7 @@ def gap_values(ops, par, start, edges, x_edges, x):
     leaves it or its steps do not halve.
     """
     n = len(ops)
-    out = np.empty(11)
+    out = np.empty(12)
     values = np.empty(len(x))
     for i in range(len(x)):
         gap = np.searchsorted(x_edges[:, 1], x[i], side="right")

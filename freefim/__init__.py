@@ -31,6 +31,7 @@ _PUBLIC = {
     ),
     "montecarlo.empirical": ("EmpiricalSpectrum",),
     "montecarlo.sampler": ("sample_networks",),
+    "validation.report": ("ValidationReport",),
     "spectra.conditional_fim": ("ConditionalFIM",),
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}

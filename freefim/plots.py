@@ -192,6 +192,11 @@ def _home(curves: list[tuple[Floats, Floats]], points: Floats, sample: Floats) -
     # Inside a band an eigenvalue is the band's own, unless it sits on an embedded atom.
     scale = np.abs(np.concatenate([edges.ravel(), points[:, 0]])).max()
     on_atom = to_atom <= _AT_ATOM * scale
+    # At finite width an atom moves as a whole: eigenvalues that repeat belong to one.
+    close = np.diff(sample) <= _AT_ATOM * scale
+    repeats = np.append(close, False) | np.insert(close, 0, False)
+    if points.size:
+        to_band = np.where(repeats, np.inf, to_band)
     distance = np.vstack([np.maximum(to_band, 0), np.where(on_atom, -1, to_atom)])
     nearest: NDArray[np.intp] = np.argmin(distance, axis=0)
     return nearest

@@ -1,6 +1,7 @@
 """The law of a chain: a frozen value whose numbers are computed when they are first asked for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from freefim.errors import ConvergenceError
 from freefim.free.chain import Chain, numeric
 from freefim.free.derivation import Derivation
 from freefim.free.law import Law, Solution
@@ -60,11 +62,12 @@ class ChainLaw(Law):
     @cached_property
     def solution(self) -> Solution:
         """The solved law."""
-        if is_projection_chain(self.chain):
-            return solve_projection(self.chain)
-        from freefim.free.joint import solve_joint
+        with _in_range():
+            if is_projection_chain(self.chain):
+                return solve_projection(self.chain)
+            from freefim.free.joint import solve_joint
 
-        return solve_joint(numeric(self.chain))
+            return solve_joint(numeric(self.chain))
 
     @property
     def layers(self) -> tuple["ChainLaw", ...]:
@@ -76,7 +79,8 @@ class ChainLaw(Law):
 
     def moments(self, order: int) -> "tuple[Fraction | float, ...]":
         """Moments E x, …, E x^order by power series; exact rationals if the chain is rational."""
-        return chain_moments(self.chain, order)
+        with _in_range():
+            return chain_moments(self.chain, order)
 
     def moment(self, k: int) -> Any:
         """Moment E x^k, k >= 0; an exact rational if the chain is rational."""
@@ -106,6 +110,17 @@ class ChainLaw(Law):
             return self.expression
         ends = f", layer_ends={self.layer_ends!r}" if self.layer_ends else ""
         return f"ChainLaw({self.chain!r}{ends})"
+
+
+@contextmanager
+def _in_range() -> Iterator[None]:
+    """Say what went wrong where a chain's numbers leave the floating-point range."""
+    try:
+        yield
+    except (OverflowError, ZeroDivisionError) as problem:
+        raise ConvergenceError(
+            f"the numbers of the chain leave the range of floating-point numbers: {problem}"
+        ) from problem
 
 
 # Series cost order^3 operations a move and lose a digit every few orders; beyond, quadrature.

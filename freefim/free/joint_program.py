@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from freefim.free.chain import Affine, Chain, Corner, Gaussian, Padding, Product
-from freefim.free.leaves import Leaf, TwoPoint
+from freefim.free.leaves import Leaf, TwoPoint, sech_fourth
 
 __all__ = ["Program", "compile_chain", "leaf_table"]
 
@@ -63,7 +63,7 @@ def _grid(code: int, reals: _Reals) -> _Reals:
         weight = 2 * step * np.exp(-(h**2) / (2 * variance)) / np.sqrt(2 * np.pi * variance)
         if offset == 0.0:
             weight[0] /= 2
-        g = 1 / np.cosh(h) ** 4 if code == Leaf.TANH else np.exp(-2 * h**2)
+        g = sech_fourth(h) if code == Leaf.TANH else np.exp(-2 * h**2)
         rows.append((amplitude * g, weight))
     head = np.array([variance, amplitude, step, count])
     return np.concatenate([head, rows[0][0], rows[1][0], rows[0][1], rows[1][1]])

@@ -81,7 +81,8 @@ def _in_bands(solution: "Solution", p: Array, left: Array, right: Array) -> Arra
     from scipy.optimize.elementwise import find_root
 
     def place(theta: Array, left: Array, right: Array) -> Array:
-        return np.clip(left + (right - left) * np.sin(0.5 * theta) ** 2, left, right)
+        inner = left + (right - left) * np.sin(0.5 * theta) ** 2
+        return np.asarray(np.clip(inner, left, right))
 
     def excess(theta: Array, p: Array, left: Array, right: Array) -> Array:
         x = place(theta, left, right)
@@ -94,4 +95,4 @@ def _in_bands(solution: "Solution", p: Array, left: Array, right: Array) -> Arra
     if not np.all(result.success):
         worst = p[~result.success][0]
         raise ConvergenceError(f"the quantile of p = {float(worst)!r} did not converge")
-    return np.asarray(place(result.x, left, right))
+    return place(result.x, left, right)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from freefim.errors import SpecError
+from freefim.errors import ConvergenceError, SpecError
 from freefim.free.contour import contour_leaf
 from freefim.free.leaves import Atomic, CosineSquared, GaussianBump, Leaf, SechFourth, TwoPoint
 from freefim.free.paths import End, Flat, Piece, Tail
@@ -66,6 +66,10 @@ _ELU = (Piece(np.exp, Tail(2, 0, 0), End(0.0, "kink")), Flat(0.0, math.inf, 1.0)
 _SOFTPLUS = (Piece(_logistic, Tail(2, 0, 0), Tail(1, 0, 1)),)
 
 
+# Beyond, the nodes of a gate fill the memory, or all its values are equal to rounding.
+_LEAST_VARIANCE, _LARGEST_VARIANCE = 1e-12, 1e6
+
+
 def gate_law(activation: Activation, q: float) -> Leaf:
     r"""Law of φ'(h)², h ~ N(0, q), as a leaf.
 
@@ -102,6 +106,11 @@ def gate_law(activation: Activation, q: float) -> Leaf:
     gate = activation.gate_two_point(q)
     if gate is not None:
         return TwoPoint(float(gate.low), float(gate.high), gate.mass, gate.complement)
+    if not _LEAST_VARIANCE <= q <= _LARGEST_VARIANCE:
+        raise ConvergenceError(
+            f"the gate of {activation!r} at the preactivation variance {float(q)!r} is out of "
+            f"reach: smooth gates are resolved from {_LEAST_VARIANCE} to {_LARGEST_VARIANCE}"
+        )
     return _smooth_gate(activation, float(q))
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import os
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
+from itertools import groupby
 from typing import Any, TypeVar
 
 from freefim.errors import SpecError
@@ -96,6 +97,10 @@ class Network:
         if self.final_activation is not None:
             last = _activation("final_activation", self.final_activation)
             settle(self, "final_activation", last)
+
+    def __repr__(self) -> str:
+        fields = (item.name for item in dataclasses.fields(self))
+        return f"Network({', '.join(f'{name}={_short(getattr(self, name))}' for name in fields)})"
 
     @cached_property
     def activations(self) -> tuple[Activation, ...]:
@@ -265,3 +270,16 @@ def _activation(name: str, value: Any) -> Activation:
 
 def _ensemble(name: str, value: Any) -> str:
     return one_of(name, value, ENSEMBLES)
+
+
+def _short(value: Any) -> str:
+    """The repr of a field; long runs of one value in a sequence as a product."""
+    if not isinstance(value, tuple):
+        return repr(value)
+    runs = [(item, len(list(run))) for item, run in groupby(value)]
+    parts = [
+        part
+        for item, n in runs
+        for part in ([f"*({item!r},) * {n}"] if n > 3 else [repr(item)] * n)
+    ]
+    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"

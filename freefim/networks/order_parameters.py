@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -90,11 +89,18 @@ def order_parameters(net: Network, number: Callable[[Any], Any] = float) -> Orde
     return OrderParameters(tuple(moments), tuple(variances), tuple(chi1))
 
 
+def _shown(value: Any) -> str:
+    try:
+        return repr(float(value))
+    except OverflowError:
+        return "inf"
+
+
 def _alive(what: str, value: Any, layer: int = 0) -> Any:
     """Refuse a value that left the normal floating-point numbers."""
-    if sys.float_info.min <= value < math.inf:
+    if sys.float_info.min <= value <= sys.float_info.max:
         return value
     raise ConvergenceError(
-        f"the {what} of layer {layer} is {value!r}, outside the range of floating-point numbers: "
-        "the network explodes or dies out"
+        f"the {what} of layer {layer} is {_shown(value)}, outside the range of floating-point "
+        "numbers: the network explodes or dies out"
     )

@@ -40,6 +40,7 @@ _LOST = 1e11
 _BALANCE = 1e-9
 _MOST_PANELS = 500
 _LOWEST_LOG = -320.0
+_SHORTEST = 1e-7
 _SAMPLES = 24
 _MOST_GAPS = 200
 _FEW = 64
@@ -253,6 +254,15 @@ class _Tracer:
             if log_y > self.band.a - 28.0:
                 _look_for_gap(self.program, float(np.exp(log_y)))
 
+    def is_beyond(self, t: float) -> bool:
+        """Whether nothing is visible at the parameter t."""
+        y = float(np.exp(self.band.log_y(np.array(t))))
+        try:
+            n, _, _ = descend(self.program, complex(y))
+        except ConvergenceError:
+            return False
+        return bool(abs(n.imag) < 1e-9 * abs(n))
+
     def place(self, t: float) -> float:
         """The x of a parameter, for messages."""
         return self.program.shift + float(np.exp(self.band.log_y(np.array(t))))
@@ -276,23 +286,29 @@ def _visible_end(
         try:
             found = tracer.carry(t, ts[order], w, dw)
         except ConvergenceError:
-            if abs(to - t) > 0.01:
+            if abs(to - t) > _SHORTEST:
                 step *= 0.5
                 continue
-            if left_below < 1e-10:
+            if left_below < 1e-10 or tracer.is_beyond(to):
                 break
             raise
         n, ws, dws, loss = found
-        left_below = float(-n[-1].imag)
         faint = np.flatnonzero((-n.imag < _FLOOR * np.abs(n)) | (loss > _LOST))
         if faint.size:
-            # The band ends before the first faint node: a shorter panel, and nothing beyond.
-            good, bad = (t, *ts[order])[faint[0] : faint[0] + 2]
+            first = int(faint[0])
+            good, bad = (t, *ts[order])[first : first + 2]
             tracer.look_for_gap(float(good), float(bad))
-            if faint[0] == 0:
+            fading = first > 0 and -n[first - 1].imag < 1e-9 * np.abs(n[first - 1])
+            if not fading and abs(to - t) > _SHORTEST:
+                # An edge: what is visible ends like a square root, and is approached in steps.
+                step *= 0.5
+                continue
+            if first == 0:
                 break
-            limit = float(ts[order][faint[0] - 1])
+            # The band ends before the first faint node: a shorter panel, and nothing beyond.
+            limit = float(good)
             continue
+        left_below = float(-n[-1].imag)
         out += tracer.panels(min(t, to), max(t, to), tuple(part[order] for part in found))
         t, w, dw = to, ws[-1], dws[-1]
         if to == limit:

@@ -177,7 +177,7 @@ class Outwards:
         """Nearest end, the offset of h from it, and |dh/dτ|."""
         after = tau.real > 0
         small = np.exp(np.where(after, -tau, tau) / 2)
-        v = 2 * np.log1p(small) + np.where(after, tau, 0)
+        v: _Complexes = 2 * np.log1p(small) + np.where(after, tau, 0)
         root = np.sqrt(self.tail.rate**2 + 4 * self.tail.curvature * v)
         speed: _Complexes = np.where(after, 1, small) / (1 + small) / root
         offset: _Complexes = self.side * 2 * v / (self.tail.rate + root)

@@ -71,20 +71,26 @@ def _segment(activation: CustomActivation, left: float, right: float, reach: flo
     head: _Parts = []
     tail: _Parts = []
     if math.isinf(outer[0]):
-        first = x[np.argmax(np.abs(slopes - slopes[0]) > _FLAT * size)]
-        if first - left > _FLAT_LENGTH * (right - left):
-            left = outer[0] = float(first)
+        last = _last_flat(x, slopes, size)
+        if last - left > _FLAT_LENGTH * (right - left):
+            left = outer[0] = last
             head = [Flat(-math.inf, left, _level(slopes[0], size))]
     if math.isinf(outer[1]):
-        last = x[::-1][np.argmax(np.abs(slopes - slopes[-1])[::-1] > _FLAT * size)]
+        last = _last_flat(x[::-1], slopes[::-1], size)
         if right - last > _FLAT_LENGTH * (right - left):
-            right = outer[1] = float(last)
+            right = outer[1] = last
             tail = [Flat(right, math.inf, _level(slopes[-1], size))]
     return [
         *head,
         *_pieces(_rational(activation, left, right, size), left, right, outer, size),
         *tail,
     ]
+
+
+def _last_flat(x: _Array, slopes: _Array, size: float) -> float:
+    """Last place up to which φ' is constant: a kink beyond it stays where it is seen."""
+    count = int(np.argmax(np.abs(slopes - slopes[0]) > _FLAT * size))
+    return float(x[max(count - 1, 0)])
 
 
 def _level(slope: float, size: float) -> float:
@@ -118,9 +124,9 @@ def _rational(activation: CustomActivation, left: float, right: float, size: flo
     off = np.abs(fit(test) - activation.derivative(test)).max() / size
     if not off <= _REAL_ACCURACY:
         raise ConvergenceError(
-            f"the derivative of {activation!r} is not analytic between {min(left, right):.4g} and "
-            f"{max(left, right):.4g}: rational approximation of degree {len(fit.support_points) - 1} errs by {off:.1e}; "
-            f"is a kink missing from kinks={activation.kinks}?"
+            f"the derivative of {activation!r} is not analytic between {left:.4g} and "
+            f"{right:.4g}: rational approximation of degree {len(fit.support_points) - 1} errs "
+            f"by {off:.1e}; is a kink missing from kinks={activation.kinks}?"
         )
     return lambda h: np.asarray(fit(h))
 

@@ -237,8 +237,9 @@ class ProjectionSolution:
             step = (target - z) / slope
             size = np.abs(step)
             small = size <= np.maximum(1e-10 * t.imag, 1e-14 * np.abs(t))
-            # steps that no longer shrink are rounding
-            small |= (size <= 1e-9 * np.abs(t)) & (size >= 0.5 * last)
+            # small steps that no longer shrink are rounding, of t or of z
+            blurred = (size <= 1e-9 * np.abs(t)) | (size * np.abs(slope) <= rounding * np.abs(z))
+            small |= blurred & (size >= 0.5 * last)
             good = small & (low > -rounding)
             t, last = t + step, size
             if np.all(good):

@@ -25,6 +25,7 @@ __all__ = [
 _Reals = NDArray[np.float64]
 
 NODES = 16
+_BESIDE = 1e-9
 
 
 @cache
@@ -108,6 +109,11 @@ class Band:
     cuts: _Reals
     logs: _Reals
 
+    @property
+    def low(self) -> float:
+        """The y at the left end."""
+        return 0.0 if self.kind == 1 else float(np.exp(self.b))
+
     def log_y(self, t: _Reals) -> _Reals:
         """The map."""
         if self.kind == 1:
@@ -174,9 +180,12 @@ class Band:
         """Density at points y of the band; inf at a hard end, 0 below the visible end."""
         t, s, k = self._place(y)
         coefficients = (self.logs @ _matrices()[1].T)[k]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            extra = self.log_powers(t) - np.log(self.dlog_y(t))
-            value = np.exp(_clenshaw(coefficients, s) + extra) / y
+        # beside the ends, where the quotient of powers has its limit to rounding
+        inner = np.maximum(t, _BESIDE)
+        if self.kind == 2:
+            inner = np.minimum(inner, np.pi - _BESIDE)
+        extra = self.log_powers(inner) - np.log(self.dlog_y(inner))
+        value = np.exp(_clenshaw(coefficients, s) + extra) / y
         ends = np.where(t == 0, self.powers[0], self.powers[1])
         at_end = (t == 0) | ((self.kind == 2) & (t >= np.pi))
         value = np.where(at_end & (ends != 1), np.where(ends == 2, 0.0, np.inf), value)

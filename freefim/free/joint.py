@@ -41,6 +41,7 @@ _BALANCE = 1e-9
 _MOST_PANELS = 500
 _LOWEST_LOG = -320.0
 _SHORTEST = 1e-7
+_GAUSSIAN, _PADDING, _AFFINE = 1, 3, 4
 _SAMPLES = 24
 _MOST_GAPS = 200
 _FEW = 64
@@ -63,14 +64,14 @@ class JointSolution:
     band_masses: tuple[float, ...]
     accuracy: Accuracy
     _program: Program = field(repr=False)
-    _pieces: tuple[Band, ...] = field(repr=False)
+    _pieces: tuple[tuple[tuple[float, float], float, Band], ...] = field(repr=False)
     _cluster: float = field(default=0.0, repr=False)
 
     def pdf(self, x: _Reals) -> _Reals:
         """Density of the absolutely continuous part: 0 outside the bands, inf at a hard edge."""
         x = np.asarray(x, dtype=float)
         out = np.where(np.isnan(x), np.nan, 0.0)
-        for (left, right), band in zip(self.bands, self._pieces, strict=True):
+        for (left, right), _, band in self._pieces:
             inside = (x >= left) & (x <= right)
             if inside.any():
                 out[inside] = band.pdf(x[inside] - self._program.shift)
@@ -82,8 +83,7 @@ class JointSolution:
         out = np.where(np.isnan(x), np.nan, 0.0)
         for location, mass in self.atoms:
             out += np.where(x >= location, mass, 0.0)
-        parts = zip(self.bands, self.band_masses, self._pieces, strict=True)
-        for (left, right), mass, band in parts:
+        for (left, right), mass, band in self._pieces:
             out += np.where(x >= right, mass, 0.0)
             inside = (x >= left) & (x < right)
             if inside.any():
@@ -103,7 +103,7 @@ class JointSolution:
 
         Each panel is cut in `splits` pieces, for functions less smooth than the density.
         """
-        parts = [band.quadrature(splits) for band in self._pieces]
+        parts = [band.quadrature(splits) for _, _, band in self._pieces]
         if self._cluster > 0:
             parts.insert(0, (np.zeros(1), np.array([self._cluster])))
         if not parts:
@@ -143,6 +143,10 @@ class _Tracer:
         self.path = (complex(a), complex(b), kind)
         self.worst_tail = 0.0
         self.count = 0
+        # Leaves and starts with connected support keep it; atoms made on the way can split it.
+        ops, ratios = program.arrays[0], program.arrays[1][:, 0]
+        lost = (ops == _PADDING) | ((ops == _GAUSSIAN) & (ratios > 1))
+        self.may_split = bool(lost[1:].any()) or any(leaf.gaps for leaf in program.leaves)
         exact = all(leaf.kernel_data()[0] != Leaf.ATOMS or leaf.atoms for leaf in program.leaves)
         self.tolerance, self.rounding = (2e-11, 1e-14) if exact else (1e-9, 1e-12)
 
@@ -249,6 +253,8 @@ class _Tracer:
 
     def look_for_gap(self, good: float, bad: float) -> None:
         """Raise `_GapFoundError` if a gap lies between two parameters; not where y is nearly 0."""
+        if not self.may_split:
+            return
         for t in good + (bad - good) * np.linspace(1, 0, _SAMPLES, endpoint=False):
             log_y = float(self.band.log_y(np.array(t)))
             if log_y > self.band.a - 28.0:
@@ -297,8 +303,9 @@ def _visible_end(
         if faint.size:
             first = int(faint[0])
             good, bad = (t, *ts[order])[first : first + 2]
-            tracer.look_for_gap(float(good), float(bad))
             fading = first > 0 and -n[first - 1].imag < 1e-9 * np.abs(n[first - 1])
+            if not fading:
+                tracer.look_for_gap(float(good), float(bad))
             if not fading and abs(to - t) > _SHORTEST:
                 # An edge: what is visible ends like a square root, and is approached in steps.
                 step *= 0.5
@@ -406,6 +413,30 @@ def _between(
     return bands
 
 
+def _cut(program: Program, bands: list[tuple[Edge | None, Edge]]) -> list[tuple[Edge | None, Edge]]:
+    """Bands cut at inner singularities: the images of extrema of the one gate there is.
+
+    A single leaf keeps the inverse square roots of its density; from two on they are gone.
+    Where the path of a `Contour` touches the real axis its nodes crowd at such a value.
+    """
+    leaf, ops, pars = program.leaves[0], program.arrays[0], program.arrays[1]
+    code, _, nodes, _ = leaf.kernel_data()
+    if len(program.leaves) > 1 or (ops[1:] != _AFFINE).any() or code != Leaf.ATOMS:
+        return bands
+    touching = np.sort(nodes[np.abs(nodes.imag) < 1e-12 * leaf.maximum].real)
+    groups = np.split(touching, np.flatnonzero(np.diff(touching) > 1e-6 * leaf.maximum) + 1)
+    places = [float(np.median(group)) for group in groups if group.size > 8]
+    scale = float(np.prod(pars[1:, 0]))
+    out: list[tuple[Edge | None, Edge]] = []
+    for left, right in bands:
+        inner = [p * scale for p in places if p * scale < right.y * (1 - 1e-6)]
+        inner = [y for y in inner if y > (left.y if left else 0.0) + 1e-6 * right.y]
+        cuts = [Edge(y, soft=False, residual=1e-14) for y in inner]
+        ends: list[Edge | None] = [left, *cuts]
+        out += list(zip(ends, [*cuts, right], strict=True))
+    return out
+
+
 def _snapped(program: Program, edge: Edge) -> Edge:
     """The edge itself, or the hard edge at a place where an atom has just lost its mass."""
     for place in program.marginal:
@@ -431,7 +462,7 @@ def _bands(program: Program, chain: Chain) -> tuple[tuple[Band, ...], float, flo
     for _ in range(_MOST_GAPS):
         bands = [
             (left and _snapped(program, left), _snapped(program, right))
-            for left, right in _between(program, pieces, bottom, top)
+            for left, right in _cut(program, _between(program, pieces, bottom, top))
         ]
         try:
             for left, right in bands:
@@ -516,18 +547,33 @@ def solve_joint(chain: Chain) -> JointSolution | RealisedSolution:
         )
     masses = [float(part[1].sum()) for part in parts]
     masses[0] += cluster
+    pieces = tuple(
+        ((shift + band.low, shift + float(np.exp(band.a))), mass, band)
+        for band, mass in zip(bands, masses, strict=True)
+    )
+    spans, totals = _joined(pieces)
     return JointSolution(
         atoms=atoms,
-        bands=tuple(
-            (
-                shift + (0.0 if band.kind == 1 else float(np.exp(band.b))),
-                shift + float(np.exp(band.a)),
-            )
-            for band in bands
-        ),
-        band_masses=tuple(masses),
+        bands=spans,
+        band_masses=totals,
         accuracy=Accuracy(defect, residual, worst, "joint Newton, panels", remarks),
         _program=program,
-        _pieces=bands,
+        _pieces=pieces,
         _cluster=cluster,
     )
+
+
+def _joined(
+    pieces: tuple[tuple[tuple[float, float], float, Band], ...],
+) -> tuple[tuple[tuple[float, float], ...], tuple[float, ...]]:
+    """Bands and their masses: pieces that share an end are one band."""
+    spans: list[tuple[float, float]] = []
+    totals: list[float] = []
+    for (left, right), mass, _ in pieces:
+        if spans and spans[-1][1] == left:
+            spans[-1] = (spans[-1][0], right)
+            totals[-1] += mass
+        else:
+            spans.append((left, right))
+            totals.append(mass)
+    return tuple(spans), tuple(totals)

@@ -293,7 +293,7 @@ def solve_projection(chain: Chain) -> ProjectionSolution:
     info = kernels.describe_edges(ops, par, start, edges.ravel()).reshape(-1, 2, 6)
     widths = np.ascontiguousarray(info[:, 0, 5])
     # at a hard edge rounding may split off a band without width or mass
-    kept = (info[:, 0, 4] > info[:, 1, 4]) | (widths > _SPECK * np.abs(info[:, 1, 0]))
+    kept = (info[:, 0, 4] > info[:, 1, 4]) | (widths > _SPECK * np.max(info[:, 1, 0], initial=0.0))
     edges, info, widths = edges[kept], info[kept], widths[kept]
     if len(edges) == 0:
         return _atomic(chain, ops, par, start)

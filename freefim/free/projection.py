@@ -22,6 +22,7 @@ _MASS_TOLERANCE = 1e-10
 _QUADRATURE_TAIL = 1e-11
 _PANEL_LIMIT = 400
 _SPECK = 1e-13
+_BLUR = 1e-10
 
 
 def is_projection_chain(chain: Chain) -> bool:
@@ -303,7 +304,7 @@ def solve_projection(chain: Chain) -> ProjectionSolution:
         # the atom at 0 stands on this edge, and rounding decides on which side of it
         info[0, 0, 4] = 1.0 - at_zero
     masses = info[:, 0, 4] - info[:, 1, 4]
-    hard = _hard_edges(info, edges)
+    hard = _hard_edges(info, edges, widths)
     info[hard, 2] = 0.0
     x_edges = np.maximum.accumulate(info[:, :, 0].ravel()).reshape(-1, 2)
     balance = float(masses.sum() + sum(mass for _, mass in atoms))
@@ -334,10 +335,15 @@ def solve_projection(chain: Chain) -> ProjectionSolution:
     )
 
 
-def _hard_edges(info: Array, edges: Array) -> NDArray[np.bool_]:
-    """Edges at which F = 0 to rounding: the density behaves as (x - a)^(-1/2) there."""
-    size = np.abs(info[:, :, 3] * (edges[:, 1] - edges[:, 0])[:, None])
-    return np.asarray(np.abs(info[:, :, 2]) <= 1e-12 * size)
+def _hard_edges(info: Array, edges: Array, widths: Array) -> NDArray[np.bool_]:
+    """Edges at which F = 0: the density behaves as (x - a)^(-1/2) there.
+
+    F is 0 to the rounding of t; or so small that a soft edge looks hard from an angle
+    θ = |F| / (F' dt/dθ) below _BLUR on, which the mass of a band does not tell apart.
+    """
+    root = np.sqrt(0.5 * widths[:, None] / np.abs(info[:, :, 1]))
+    scale = np.maximum(_BLUR * root, 2e-15 * np.abs(edges))
+    return np.asarray(np.abs(info[:, :, 2]) <= np.abs(info[:, :, 3]) * scale)
 
 
 def _atomic(chain: Chain, ops: NDArray[np.int64], par: Array, start: float) -> ProjectionSolution:

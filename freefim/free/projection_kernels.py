@@ -811,7 +811,7 @@ def solve_bands(ops, par, start, edges, info, widths, grid, tolerance, limit):
                 mass_tail = chebyshev_tail(density, density, transform, NODES - 1)
                 mass_tail += chebyshev_tail(density, density, transform, NODES - 2)
                 resolved = tail <= 1e-5 * height and mass_tail * half <= tolerance
-            tiny = half < 1e-9 or reach <= 0.0
+            tiny = half < 1e-12 or reach <= 0.0
             if not resolved and not tiny and used < limit:
                 mid = 0.5 * (t0 + t1)
                 for side in range(2):

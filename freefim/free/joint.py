@@ -6,6 +6,7 @@ smooth; mass and moments must balance or nothing is returned.
 """
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from freefim.errors import ConvergenceError
 from freefim.free.accuracy import Accuracy
-from freefim.free.chain import Chain, Corner, Gaussian, Product
+from freefim.free.chain import Chain
 from freefim.free.joint_edges import Edge, outer_edge
 from freefim.free.joint_gaps import GapPiece, gap_around
 from freefim.free.joint_program import Program, compile_chain
@@ -41,10 +42,12 @@ _BALANCE = 1e-9
 _MOST_PANELS = 500
 _LOWEST_LOG = -320.0
 _SHORTEST = 1e-7
-_GAUSSIAN, _PADDING, _AFFINE = 1, 3, 4
+_LEAF, _GAUSSIAN, _CORNER, _PADDING, _AFFINE = range(5)
 _SAMPLES = 24
 _MOST_GAPS = 200
 _FEW = 64
+# Relative rounding of the distance to an end beyond which the density there is extrapolated.
+_BLURRED, _CLOSING = 1e-6, 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,15 +175,22 @@ class _Tracer:
 
     def power_at(self, end: float, t: float, w: _Nodes, dw: _Nodes) -> int:
         """Power of the distance in t with which ρ dy/dt starts at an end that is not soft."""
-        ts = end + np.sign(t - end) * np.array([4e-3, 2e-3])
-        try:
-            n, _, _, loss = self.carry(t, ts, w, dw)
-        except ConvergenceError:
-            return 1
-        if not (-n.imag > _FLOOR * np.abs(n)).all():
-            return 1
-        logs, _ = self.log_profile(ts, n, loss)
-        return int(np.clip(round((logs[0] - logs[1]) / np.log(2.0)), 0, 2))
+        for scale in (2e-5, 2e-3):
+            ts = end + np.sign(t - end) * scale * np.array([2.0, 1.0])
+            try:
+                n, _, _, loss = self.carry(t, ts, w, dw)
+            except ConvergenceError:
+                continue
+            if (-n.imag > _FLOOR * np.abs(n)).all():
+                logs, _ = self.log_profile(ts, n, loss)
+                return int(np.clip(round((logs[0] - logs[1]) / np.log(2.0)), 0, 2))
+        return 1
+
+    def crowding(self, left: float, right: float) -> float:
+        """Relative rounding of the distance between y and the nearer end, on a panel."""
+        far = right if self.kind == 1 or left < np.pi / 2 else np.pi - left
+        span = 1.0 if self.kind == 1 else (self.band.a - self.band.b) / 4
+        return float(1e-16 / (span * far**2))
 
     def nodes(self, left: float, right: float) -> _Reals:
         """Where a panel is solved: edges are approached in the square of the distance."""
@@ -203,12 +213,20 @@ class _Tracer:
                 f"the density vanishes inside a band near x = {self.place(t[NODES // 2])!r}"
             )
         logs, noise = self.log_profile(t, n, loss)
+        noise += self.crowding(left, right)
         at_end = left == 0.0 or (self.kind == 2 and right == np.pi)
         if at_end:
             logs = from_end_nodes(at_left=left == 0.0) @ logs
         size = tail(logs)
         weight = size * self.band.panel_mass(left, right, logs)
         whole = [(left, right, logs)]
+        hard = self.band.powers[0 if left == 0.0 else 1] == 0
+        if at_end and hard and size > self.tolerance and noise > _BLURRED:
+            near = int(np.abs(t - (right if left == 0.0 else left)).argmin())
+            try:
+                return self.closing(right - left, t[near], ws[near], dws[near], at_left=left == 0.0)
+            except ConvergenceError:
+                return whole
         if size < max(self.tolerance, 3 * noise) or (depth > 8 and weight < 1e-13) or depth > 40:
             self.worst_tail = max(self.worst_tail, weight)
             return whole
@@ -233,6 +251,43 @@ class _Tracer:
             # What this panel lacks is small or the balance of mass and moments will tell.
             self.worst_tail = max(self.worst_tail, weight)
             return whole
+        return out
+
+    def closing(
+        self, width: float, start: float, w: _Nodes, dw: _Nodes, *, at_left: bool
+    ) -> list[tuple[float, float, _Reals]]:
+        """Panels up to an end that rounding of y blurs, from a fit further out.
+
+        Beside a marginal atom the square of the profile grows like the log of the distance s.
+        """
+        from freefim.free.joint_kernels import solve_each
+
+        far = width * np.geomspace(32.0, 0.5, 64)
+        t = far if at_left else np.pi - far
+        _, ws, _, _ = self.carry(start, t, w, dw)
+        # Beside the atom w is close to those of the leaves too: one more step of Newton.
+        y = np.exp(self.band.log_y(t)).astype(complex)
+        _, n, loss = solve_each(*self.program.arrays, self.program.eps, y, ws, np.empty_like(ws))
+        logs, _ = self.log_profile(t, n, loss)
+
+        def basis(s: _Reals) -> _Reals:
+            log = np.log(s)
+            return np.stack([np.ones_like(s), log, log**2, s, s * log], axis=-1)
+
+        weight = np.minimum(far / width, 4.0) ** 2
+        rows = basis(far / width) * weight[:, None]
+        terms = np.linalg.lstsq(rows, np.exp(2 * logs) * weight, rcond=None)[0]
+        cuts = np.concatenate([[0.0], 0.5 ** np.arange(_CLOSING, -1, -1)])
+        out = []
+        for low, high in pairwise(cuts):
+            values = basis(chebyshev_nodes(low, high)) @ terms
+            if not (values > 0).all():
+                raise ConvergenceError(f"no density beside an atom near x = {self.place(t[-1])!r}")
+            if at_left:
+                out.append((low * width, high * width, 0.5 * np.log(values)))
+            else:
+                ends = np.pi - high * width, np.pi - low * width
+                out.append((*ends, 0.5 * np.log(values[::-1])))
         return out
 
     def polish(
@@ -334,9 +389,9 @@ def _visible_end(
 
 def _last_resolved(leaf: Leaf) -> float:
     """Size of w above which a leaf is resolved whose lowest values are gathered in an atom."""
-    code, _, nodes, _ = leaf.kernel_data()
+    _, _, nodes, _ = leaf.kernel_data()
     size = np.abs(nodes)
-    gathered = code == Leaf.ATOMS and 0.0 in dict(leaf.atoms)
+    gathered = size.size > len(leaf.atoms) and 0.0 in dict(leaf.atoms)
     return 1e3 * float(size[size > 0].min()) if gathered else 0.0
 
 
@@ -377,10 +432,12 @@ def _solve_band(program: Program, left: Edge | None, right: Edge) -> tuple[Band,
     return Band(kind, a, b, powers, cuts, logs), below, tracer.worst_tail
 
 
-def _bottom(program: Program, chain: Chain) -> Edge | None:
+def _bottom(program: Program) -> Edge | None:
     """The lower end of the support, None if it is y = 0."""
-    last = max((i for i, m in enumerate(chain.moves) if isinstance(m, Product)), default=0)
-    lifted = any(isinstance(m, Corner | Gaussian) and m.ratio < 1 for m in chain.moves[last:])
+    last = int(np.flatnonzero(program.arrays[0] == _LEAF)[-1]) + 1
+    ops, pars = program.arrays[0][last:], program.arrays[1][last:]
+    lifted = bool((((ops == _CORNER) | (ops == _GAUSSIAN)) & (pars[:, 0] < 1)).any())
+    lifted |= bool(((ops == _AFFINE) & (pars[:, 1] > 0)).any())
     zero_atom = 0.0 in dict(program.atoms)
     if program.leaves[-1].minimum == 0 and (zero_atom or not lifted):
         return None
@@ -414,23 +471,23 @@ def _between(
 
 
 def _cut(program: Program, bands: list[tuple[Edge | None, Edge]]) -> list[tuple[Edge | None, Edge]]:
-    """Bands cut at inner singularities: the images of extrema of the one gate there is.
+    """Bands cut at inner singularities: atoms, and the images of extrema of the one gate there is.
 
     A single leaf keeps the inverse square roots of its density; from two on they are gone.
     Where the path of a `Contour` touches the real axis its nodes crowd at such a value.
     """
     leaf, ops, pars = program.leaves[0], program.arrays[0], program.arrays[1]
     code, _, nodes, _ = leaf.kernel_data()
-    if len(program.leaves) > 1 or (ops[1:] != _AFFINE).any() or code != Leaf.ATOMS:
-        return bands
-    touching = np.sort(nodes[np.abs(nodes.imag) < 1e-12 * leaf.maximum].real)
-    groups = np.split(touching, np.flatnonzero(np.diff(touching) > 1e-6 * leaf.maximum) + 1)
-    places = [float(np.median(group)) for group in groups if group.size > 8]
-    scale = float(np.prod(pars[1:, 0]))
+    places = [*(at for at, _ in program.atoms), *program.marginal]
+    if len(program.leaves) == 1 and (ops[1:] == _AFFINE).all() and code == Leaf.ATOMS:
+        touching = np.sort(nodes[np.abs(nodes.imag) < 1e-12 * leaf.maximum].real)
+        groups = np.split(touching, np.flatnonzero(np.diff(touching) > 1e-6 * leaf.maximum) + 1)
+        scale = float(np.prod(pars[1:, 0]))
+        places += [scale * float(np.median(group)) for group in groups if group.size > 8]
     out: list[tuple[Edge | None, Edge]] = []
     for left, right in bands:
-        inner = [p * scale for p in places if p * scale < right.y * (1 - 1e-6)]
-        inner = [y for y in inner if y > (left.y if left else 0.0) + 1e-6 * right.y]
+        low = (left.y if left else 0.0) + 1e-6 * right.y
+        inner = sorted(y for y in places if low < y < right.y * (1 - 1e-6))
         cuts = [Edge(y, soft=False, residual=1e-14) for y in inner]
         ends: list[Edge | None] = [left, *cuts]
         out += list(zip(ends, [*cuts, right], strict=True))
@@ -438,16 +495,19 @@ def _cut(program: Program, bands: list[tuple[Edge | None, Edge]]) -> list[tuple[
 
 
 def _snapped(program: Program, edge: Edge) -> Edge:
-    """The edge itself, or the hard edge at a place where an atom has just lost its mass."""
+    """The edge itself, or the hard edge at an atom, or where one has just lost its mass."""
+    for place, _ in program.atoms:
+        if abs(edge.y - place) < 1e-11 * place:
+            return Edge(place, soft=False, residual=1e-16)
     for place in program.marginal:
         if abs(edge.y - place) < 1e-6 * place:
             return Edge(place, soft=False, residual=1e-16)
     return edge
 
 
-def _bands(program: Program, chain: Chain) -> tuple[tuple[Band, ...], float, float, float]:
+def _bands(program: Program) -> tuple[tuple[Band, ...], float, float, float]:
     """All bands ascending, the mass below the first, the worst edge residual and tail."""
-    top, bottom = outer_edge(program, right=True), _bottom(program, chain)
+    top, bottom = outer_edge(program, right=True), _bottom(program)
     pieces: list[GapPiece] = []
     if any(leaf.gaps for leaf in program.leaves):
         low = bottom.y if bottom else 0.0
@@ -485,13 +545,13 @@ def _bands(program: Program, chain: Chain) -> tuple[tuple[Band, ...], float, flo
     raise ConvergenceError(f"the gaps of the support were not separated: {len(pieces)} found")
 
 
-def _realised(program: Program, chain: Chain, mass: float) -> RealisedSolution:
+def _realised(program: Program, mass: float) -> RealisedSolution:
     """The law of a chain with realised gates."""
     for leaf in program.leaves:
         code, _, nodes, _ = leaf.kernel_data()
         if code != Leaf.ATOMS or nodes.imag.any():
             raise ConvergenceError("a chain cannot mix realised gates with smooth limits of gates")
-    top, bottom = outer_edge(program, right=True), _bottom(program, chain)
+    top, bottom = outer_edge(program, right=True), _bottom(program)
     low = bottom.y if bottom else 0.0
     remark = f"density and distribution function at a height of {HEIGHT:g} relative"
     return checked(
@@ -522,8 +582,8 @@ def solve_joint(chain: Chain) -> JointSolution | RealisedSolution:
             atoms, (), (), Accuracy(abs(1 - heavy), 0.0, 0.0, "exact atoms"), program, ()
         )
     if any(isinstance(leaf, Atomic) and leaf.locations.size > _FEW for leaf in program.leaves):
-        return _realised(program, chain, 1 - heavy)
-    bands, below, residual, worst = _bands(program, chain)
+        return _realised(program, 1 - heavy)
+    bands, below, residual, worst = _bands(program)
     parts = [band.quadrature() for band in bands]
     y = np.concatenate([part[0] for part in parts])
     weight = np.concatenate([part[1] for part in parts])

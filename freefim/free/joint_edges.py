@@ -14,6 +14,9 @@ from freefim.free.joint_program import Program
 
 __all__ = ["Edge", "outer_edge"]
 
+# Strides of the scan, in the logarithm of the distance to the leaf.
+_STRIDE, _LEAST_STRIDE = 0.5, 1e-3
+
 
 @dataclass(frozen=True)
 class Edge:
@@ -50,17 +53,23 @@ def outer_edge(program: Program, *, right: bool) -> Edge:
         v += 1.0
     logs, slope = trial, first_slope
     closest = np.log(max(program.eps[0], 1e-300)) if ends[0] == 0.0 else np.log(ends[0]) - 26.0
+    stride = _STRIDE
     while v > closest:
         trial = logs.copy()
-        good, next_y, next_slope = point(v - 0.5, trial)
+        good, next_y, next_slope = point(v - stride, trial)
+        # A slope that changes much may hide a narrow band.
+        if not (good and 0.6 * slope < next_slope < 1.6 * slope) and stride > _LEAST_STRIDE:
+            stride *= 0.5
+            continue
         if not good:
             break
-        v, logs, y, slope = v - 0.5, trial, next_y, next_slope
+        v, logs, y, slope = v - stride, trial, next_y, next_slope
+        stride = min(2 * stride, _STRIDE)
     else:
         step = np.exp(v)
         end = y - slope * step if right else y + slope * step
         return Edge(end, soft=False, residual=abs(slope * step / y))
-    low, high = v - 0.5, v
+    low, high = v - stride, v
     while high - low > 1e-9:
         middle = 0.5 * (low + high)
         trial = logs.copy()

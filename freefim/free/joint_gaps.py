@@ -15,6 +15,9 @@ __all__ = ["GapPiece", "gap_around"]
 
 _Reals = NDArray[np.float64]
 
+#: Steps are short, or a narrow band would be stepped over.
+_LONGEST_STEP, _SHORT_STEP, _MOST_STEPS = 0.03, 1e-4, 4000
+
 
 @dataclass(frozen=True)
 class GapPiece:
@@ -30,8 +33,10 @@ def _branches(program: Program, w: _Reals) -> tuple[_Reals, _Reals] | None:
     """The gap of its own leaf in which every w lies, as `real_point` wants it."""
     lows, highs = np.empty(w.size), np.empty(w.size)
     for k, leaf in enumerate(program.leaves):
-        lows[k], highs[k] = leaf.maximum, leaf.minimum
-        if w[k] > leaf.maximum or w[k] < leaf.minimum:
+        # Below its visible bottom a law that fades out is as good as absent.
+        bottom = leaf.minimum or (0.0 if leaf.atoms else leaf.bottom_quantile())
+        lows[k], highs[k] = leaf.maximum, bottom
+        if w[k] > leaf.maximum or w[k] < bottom:
             continue
         inside = [gap for gap in leaf.gaps if gap[0] < w[k] < gap[1]]
         if not inside:
@@ -64,15 +69,17 @@ def gap_around(program: Program, w: _Reals) -> GapPiece | None:
         # Distances from the nearest end of the leaf's own gap are walked in logarithms.
         at, warm = float(w[0]), logs.copy()
         barrier = _barrier(lows[0], highs[0], at, direction)
-        y, slope, moved = 0.0, first, 0.0
+        to, y, slope, moved = at, 0.0, first, 0.0
         step = 1e-3
-        for _ in range(400):
+        for _ in range(_MOST_STEPS):
             to = _move(at, barrier, direction, step)
             trial = warm.copy()
             good, next_y, next_slope = point(to, trial)
-            if good:
+            # A slope that changes much may hide a narrow band.
+            steady = step < _SHORT_STEP or 0.6 * slope < next_slope < 1.6 * slope
+            if good and steady:
                 at, warm, y, slope = to, trial, next_y, next_slope
-                step = min(2 * step, 0.5)
+                step = min(2 * step, _LONGEST_STEP)
             else:
                 step *= 0.5
             moved = abs(to - at) / (abs(at) + 1e-300)
@@ -80,9 +87,9 @@ def gap_around(program: Program, w: _Reals) -> GapPiece | None:
                 break
         if y == 0.0:
             _, y, slope = point(at, warm.copy())
-        sides.append((y, slope < 1e-3 * first, abs(slope * step * at / (abs(y) + 1e-300))))
+        sides.append((y, slope < 1e-3 * first, abs(slope * (to - at))))
     (left, soft_left, r1), (right, soft_right, r2) = sides
-    return GapPiece(left, right, (soft_left, soft_right), max(r1, r2))
+    return GapPiece(left, right, (soft_left, soft_right), max(r1, r2) / right)
 
 
 def _barrier(low: float, high: float, w: float, direction: float) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from freefim.free.chain import Affine, Chain, Corner, Gaussian, Padding, Product
+from freefim.free.chain import Affine, Chain, Corner, Gaussian, Move, Padding, Product
 from freefim.free.leaves import Leaf, TwoPoint, sech_fourth
 
 __all__ = ["Program", "compile_chain", "leaf_table"]
@@ -15,6 +15,7 @@ _Reals = NDArray[np.float64]
 _Nodes = NDArray[np.complex128]
 _Atoms = dict[float, float]
 _LEAF, _GAUSSIAN, _CORNER, _PADDING, _AFFINE = range(5)
+_UNSEEN = 1e-20
 _UNIT = TwoPoint(0.0, 1.0, 1.0, 0.0)
 
 
@@ -113,12 +114,37 @@ def _product_atoms(atoms: _Atoms, leaf: Leaf) -> _Atoms:
     return out
 
 
+def _constant(leaf: Leaf) -> float | None:
+    """The one value that a leaf takes, up to a mass that 64-bit numbers do not see, or None."""
+    if leaf.minimum == leaf.maximum:
+        return leaf.maximum
+    if isinstance(leaf, TwoPoint) and min(leaf.mass, leaf.complement) < _UNSEEN:
+        return float(leaf.high if leaf.mass > leaf.complement else leaf.low)
+    return None
+
+
+def _merged(moves: Sequence[Move]) -> list[Move]:
+    """The same moves with constant gates and neighbouring affine maps as one affine map."""
+    out: list[Move] = []
+    for move in moves:
+        if isinstance(move, Product) and (value := _constant(move.leaf)) is not None:
+            move = Affine(value, 0.0)  # noqa: PLW2901
+        if isinstance(move, Affine) and out and isinstance(out[-1], Affine):
+            before = out.pop()
+            shift = float(move.scale) * float(before.shift) + float(move.shift)
+            out.append(Affine(float(before.scale) * float(move.scale), shift))
+        else:
+            out.append(move)
+    return out
+
+
 def compile_chain(chain: Chain) -> Program:
     """Flatten a chain; the moves before the first product act on a point mass."""
-    start, moves = float(chain.start), list(chain.moves)
-    while moves and isinstance(moves[0], Affine):
-        start = float(moves[0].scale) * start + float(moves[0].shift)
-        moves.pop(0)
+    start, moves = float(chain.start), _merged(chain.moves)
+    while moves and isinstance(moves[0], Affine | Corner):
+        first_move = moves.pop(0)
+        if isinstance(first_move, Affine):
+            start = float(first_move.scale) * start + float(first_move.shift)
     first: Leaf = _UNIT
     if moves and isinstance(moves[0], Product):
         first = moves[0].leaf

@@ -42,14 +42,15 @@ def to_eigenvalues(law: "Solution", eigenvalues: Array, kind: str) -> float:
             lambda x: np.abs(law.cdf(x) - np.searchsorted(sample, x, side="right") / sample.size),
             points,
         )
-    sample = np.sort(at_atoms(law, sample))
-    points = np.unique(np.concatenate([sample, [location for location, _ in law.atoms]]))
-    right = np.searchsorted(sample, points, side="right") / sample.size
-    left = np.searchsorted(sample, points, side="left") / sample.size
+    # what the sample has too much of up to here, and too much of from here on; an eigenvalue is
+    # known to the rounding of the whole spectrum, so that the law may be read that far away
+    rank = np.arange(sample.size)
+    blur = _ALIGNMENT * _scale(law)
     return float(
         max(
-            np.abs(law.cdf(points) - right).max(),
-            np.abs(_left_limit(law, points) - left).max(),
+            ((rank + 1) / sample.size - law.cdf(sample + blur)).max(),
+            (law.cdf(sample - blur) - rank / sample.size).max(),
+            0.0,
         )
     )
 
@@ -59,11 +60,16 @@ def at_atoms(law: "Solution", eigenvalues: Array) -> Array:
     if not law.atoms:
         return eigenvalues
     locations = np.array([location for location, _ in law.atoms])
-    ends = [*(abs(end) for band in law.bands for end in band), *np.abs(locations)]
     nearest = np.clip(np.searchsorted(locations, eigenvalues), 1, max(len(locations) - 1, 1))
     low, high = locations[nearest - 1], locations[np.minimum(nearest, len(locations) - 1)]
     closest = np.where(np.abs(eigenvalues - low) <= np.abs(eigenvalues - high), low, high)
-    return np.where(np.abs(eigenvalues - closest) <= _ALIGNMENT * max(ends), closest, eigenvalues)
+    return np.where(np.abs(eigenvalues - closest) <= _ALIGNMENT * _scale(law), closest, eigenvalues)
+
+
+def _scale(law: "Solution") -> float:
+    """Largest absolute value of the support."""
+    ends = [abs(end) for band in law.bands for end in band]
+    return max([*ends, *(abs(location) for location, _ in law.atoms)])
 
 
 def _check_kind(kind: str) -> None:

@@ -211,7 +211,8 @@ class Law(ABC):
             Eigenvalues of any shape are pooled.
         kind : {"wasserstein", "ks"}
             The Wasserstein-1 distance, in units of the spectrum, or Kolmogorov–Smirnov's. For
-            "ks" eigenvalues within 1e-9 of an atom, relative to the support, count as the atom.
+            "ks" eigenvalues are taken to be known to 1e-9 of the support, so that rounding does
+            not move them off an atom.
         """
         if isinstance(other, Law):
             return distances.between_laws(self.solution, other.solution, kind)

@@ -84,6 +84,15 @@ def _clenshaw(coefficients: _Reals, s: _Reals) -> _Reals:
     return coefficients[:, 0] + s * b1 - b2
 
 
+def _log_ratio(y: _Reals, log_end: float) -> _Reals:
+    """log(y/end), exact both near the end and decades away from it."""
+    end = np.exp(log_end)
+    # at y = 0 the logarithm of the smallest number stands for -inf
+    far = np.log(np.maximum(y, np.finfo(float).tiny)) - log_end
+    near = (y - end) / end
+    return np.where(np.abs(near) < 0.5, np.log1p(np.clip(near, -0.5, 0.5)), far)
+
+
 @dataclass(frozen=True, eq=False)
 class Band:
     """The density of y on one band.
@@ -165,13 +174,12 @@ class Band:
 
     def _place(self, y: _Reals) -> tuple[_Reals, _Reals, NDArray[np.int64]]:
         """t, the place in [-1, 1] on its panel, and the index of the panel."""
-        with np.errstate(divide="ignore"):
-            down = -np.log1p((y - np.exp(self.a)) / np.exp(self.a))
+        down = np.maximum(-_log_ratio(y, self.a), 0)
         if self.kind == 1:
-            t = np.sqrt(np.maximum(down, 0))
+            t = np.sqrt(down)
         else:
-            up = np.log1p((y - np.exp(self.b)) / np.exp(self.b))
-            t = 2 * np.arctan2(np.sqrt(np.maximum(down, 0)), np.sqrt(np.maximum(up, 0)))
+            up = _log_ratio(y, self.b)
+            t = 2 * np.arctan2(np.sqrt(down), np.sqrt(np.maximum(up, 0)))
         k = np.clip(np.searchsorted(self.cuts, t, side="right") - 1, 0, self.cuts.size - 2)
         s = 2 * (t - self.cuts[k]) / (self.cuts[k + 1] - self.cuts[k]) - 1
         return t, np.clip(s, -1, 1), k

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -84,8 +85,8 @@ class ChainLaw(Law):
 
     def moment(self, k: int) -> Any:
         """Moment E x^k, k >= 0; an exact rational if the chain is rational."""
-        if isinstance(k, int) and not isinstance(k, bool) and 0 < k <= _SERIES_ORDERS:
-            return self.moments(k)[-1]
+        if isinstance(k, Integral) and not isinstance(k, bool) and 0 < k <= _SERIES_ORDERS:
+            return self.moments(int(k))[-1]
         return super().moment(k)
 
     def variance(self) -> Any:

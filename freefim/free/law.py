@@ -6,6 +6,7 @@ Cauchy transform and quadrature. What can be said about any law in terms of thos
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -108,7 +109,8 @@ class Law(ABC):
 
     def cdf(self, x: ArrayLike) -> Any:
         """Mass of (-∞, x], any shape; right-continuous."""
-        return _mapped(self.solution.cdf, x)
+        top = self.support[1]
+        return _mapped(lambda x: np.where(x >= top, 1.0, self.solution.cdf(x)), x)
 
     def ccdf(self, x: ArrayLike) -> Any:
         """Mass of (x, ∞), any shape."""
@@ -130,7 +132,7 @@ class Law(ABC):
         SpecError
             If `confidence` is not in [0, 1].
         """
-        if not 0.0 <= confidence <= 1.0:
+        if not (isinstance(confidence, Real) and 0.0 <= confidence <= 1.0):
             raise SpecError(f"confidence must be in [0, 1], got {confidence!r}")
         low, high = self.icdf([0.5 * (1.0 - confidence), 0.5 * (1.0 + confidence)])
         return float(low), float(high)
@@ -160,9 +162,9 @@ class Law(ABC):
 
     def moment(self, k: int) -> Any:
         """Moment E x^k, k >= 0."""
-        if isinstance(k, bool) or not isinstance(k, int) or k < 0:
+        if isinstance(k, bool) or not isinstance(k, Integral) or k < 0:
             raise SpecError(f"k must be an integer >= 0, got {k!r}")
-        return self.expect(lambda x: x**k)
+        return self.expect(lambda x: x ** int(k))
 
     def mean(self) -> Any:
         """First moment."""
@@ -178,8 +180,17 @@ class Law(ABC):
         Off the real axis everywhere; on it outside the bands (``inf`` at an atom). NaN inside a
         band, where the two sides differ.
         """
-        values = self.solution.cauchy(np.asarray(z, dtype=complex))
-        return values[()]
+        points = np.asarray(z, dtype=complex)
+        flat = points.ravel()
+        # the real line is one line, whatever the sign of a zero
+        flat = np.where(flat.imag == 0.0, flat.real, flat)
+        values = np.where(np.isnan(flat), complex(np.nan, np.nan), 0j)
+        real = flat.imag == 0.0
+        cut = real & np.any([(a < flat.real) & (flat.real < b) for a, b in self.bands], axis=0)
+        values[cut] = complex(np.nan, np.nan)
+        solved = np.isfinite(flat) & ~cut
+        values[solved] = self.solution.cauchy(flat[solved])
+        return values.reshape(points.shape)[()]
 
     def r_transform(self, g: ArrayLike) -> Any:
         """R(g) = z(g) - 1/g, z the inverse of G on the real line outside the support.
@@ -297,5 +308,8 @@ class Law(ABC):
 
 def _mapped(function: Callable[[Array], Array], x: ArrayLike) -> Any:
     """Apply a function of flat arrays to any shape; scalars in, scalars out."""
-    values = np.asarray(x, dtype=float)
+    try:
+        values = np.asarray(x, dtype=float)
+    except (TypeError, ValueError):
+        raise SpecError(f"the argument must be a number or an array of numbers, got {x!r}") from None
     return function(values.ravel()).reshape(values.shape)[()]

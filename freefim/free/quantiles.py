@@ -40,7 +40,8 @@ def expect(solution: "Solution", function: Callable[[Array], ArrayLike]) -> floa
     if change <= _ACCEPTED * size:
         return last
     raise ConvergenceError(
-        f"the mean of the function did not settle: {last!r}, still moving by {change:.1e}"
+        f"the mean of the function did not settle: {last!r}, still moving by {change:.1e}; "
+        "the mass of an interval is a difference of cdf"
     )
 
 
@@ -69,8 +70,9 @@ def icdf(solution: "Solution", p: Array) -> Array:
     # p = 1 and p beyond the rounded total belong to the last piece
     index = np.minimum(np.searchsorted(below, np.where(valid, p, 0.0)), len(pieces) - 1)
     x = np.where(valid, lefts[index], np.nan)
-    x[valid & (p >= total)] = rights[-1]
-    inside = valid & (rights[index] > lefts[index]) & (p < total) & (p > 0.0)
+    last = valid & ((p >= total) | (p == 1.0))
+    x[last] = rights.max()
+    inside = valid & (rights[index] > lefts[index]) & ~last & (p > 0.0)
     if np.any(inside):
         x[inside] = _in_bands(solution, p[inside], lefts[index[inside]], rights[index[inside]])
     return x

@@ -24,6 +24,7 @@ def r_transform(law: "Law", g: Array) -> Array:
     size = max(high - low, abs(low), abs(high))
     mean, variance = float(law.mean()), float(law.variance())
     third = law.expect(lambda x: (x - mean) ** 3)
+    g = np.where(np.isfinite(g), g, np.nan)
     small = np.abs(g) * size < _SERIES
     # κ_4 is of the order of size⁴: what is left out is below 1e-12 of the size
     values = np.where(small, mean + variance * g + third * g**2, np.nan)
@@ -45,6 +46,7 @@ def s_transform(law: "Law", m: Array) -> Array:
     second, third = law.moment(2), law.moment(3)
     # χ(m) = m/M_1 - M_2/M_1³ m² + (2 M_2² - M_1 M_3)/M_1⁵ m³, S = (1 + m) χ/m
     square = (2.0 * float(second) ** 2 - mean * float(third)) / mean**5
+    m = np.where(np.isfinite(m), m, np.nan)
     small = np.abs(m) < _SERIES * min(1.0, mean**2 / (mean**2 + variance))
     series = (1.0 + m) * (1.0 / mean - float(second) / mean**3 * m + square * m**2)
     values = np.where(small, series, np.nan)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from itertools import pairwise
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
@@ -84,7 +85,8 @@ class ConditionalFIM:
         given : Replica, optional
             One sampled network: its realised shifts and gates take the place of their limits.
         trivial_zeros : bool, optional
-            The law of the P × P matrix itself, with its P - M_L zeros; needs `width`.
+            The law of the P × P matrix itself, with its P - M_L zeros, under the same divisor
+            (M in the standard parametrisation); needs `width`, unless `given` has one.
         width : int, optional
             The reference width M that fixes P; of no effect otherwise.
 
@@ -101,10 +103,10 @@ class ConditionalFIM:
             If an order parameter overflows, or, at the first look at the law's numbers, if the
             law does not balance.
         """
-        if given is not None and given.network != self.network:
-            raise SpecError(
-                f"given must be a replica of this network, got one of {given.network!r}"
-            )
+        if given is not None and getattr(given, "network", None) != self.network:
+            raise SpecError(f"given must be a replica of this network, got {given!r}")
+        if given is not None and width not in (None, given.width):
+            raise SpecError(f"width must be that of the replica, {given.width}, got {width!r}")
         shifts, gates = self._limits() if given is None else self._realised(given)
         moves: list[Move] = []
         ends = [0]
@@ -126,7 +128,8 @@ class ConditionalFIM:
             moves.append(Product(gates[-1]))
         expression = f"{self!r}.law()" if given is None else None
         if trivial_zeros:
-            moves.append(Padding(self._share_of_outputs(width)))
+            moves.append(Padding(self._share_of_outputs(given.width if given else width)))
+        if trivial_zeros and given is None:
             expression = f"{self!r}.law(trivial_zeros=True, width={width!r})"
         return ChainLaw(Chain(shifts[0], tuple(moves)), tuple(ends), expression)
 
@@ -220,7 +223,8 @@ class ConditionalFIM:
             Whether the squared errors are added or averaged over the outputs.
         outputs : int, optional
             A fixed number C of outputs: the dual is then mean(law)·I, so the mean of the law
-            takes the place of its maximum. By default the M_L outputs of the network.
+            takes the place of its maximum. By default the M_L outputs of the network. A final
+            activation multiplies by its φ'(h)² at each output, here by the largest possible.
         momentum : float, optional
             Momentum μ in [0, 1).
 
@@ -237,11 +241,11 @@ class ConditionalFIM:
         """
         if loss not in ("sum", "mean"):
             raise SpecError(f"loss must be 'sum' or 'mean', got {loss!r}")
-        if not (isinstance(momentum, int | float) and 0.0 <= momentum < 1.0):
+        if not (isinstance(momentum, Real) and 0.0 <= momentum < 1.0):
             raise SpecError(f"momentum must be in [0, 1), got {momentum!r}")
         for name, value in (("width", width), ("outputs", outputs)):
             if value is not None and (
-                isinstance(value, bool) or not isinstance(value, int) or value < 1
+                isinstance(value, bool) or not isinstance(value, Integral) or value < 1
             ):
                 raise SpecError(f"{name} must be an integer >= 1, got {value!r}")
         standard = self.network.parametrization == "standard"
@@ -296,8 +300,11 @@ class ConditionalFIM:
         """Mean of the law when the last layer is narrow: C outputs are a corner, not a padding."""
         net = self.network
         ratios = (*net.ratios[:-1], min(net.ratios[-2], net.ratios[-1]))
-        narrow = net.replace(width_ratios=ratios)
-        return float(ConditionalFIM(narrow).law().mean())
+        narrow = ConditionalFIM(net.replace(width_ratios=ratios, final_activation=None))
+        mean = float(narrow.law().mean())
+        if net.final_activation is None:
+            return mean
+        return mean * self._limits()[1][-1].maximum
 
 
 def _is_rational(net: Network) -> bool:

@@ -173,12 +173,35 @@ def test_learning_rate_of_few_outputs_uses_the_mean():
         (lambda fim: fim.law(trivial_zeros=True), "width must be given"),
         (lambda fim: fim.law(given=ff.ConditionalFIM(ff.Network(2, "relu")).sample(8, 1)[0]),
          "given must be a replica of this network"),
+        (lambda fim: fim.law(given=3), "given must be a replica"),
         (lambda fim: ff.ConditionalFIM("net"), "network must be"),
     ],
 )  # fmt: skip
 def test_bad_input_gets_one_sentence(call, words):
     with pytest.raises(SpecError, match=words):
         call(ff.ConditionalFIM(ff.Network(3, "relu")))
+
+
+@pytest.mark.parametrize("activation", ["hard_tanh", "tanh"])
+def test_learning_rate_of_few_outputs_is_stable_under_a_final_activation(activation):
+    net = ff.Network(3, "hard_tanh", weight_std=1.3, final_activation=activation)
+    width = 400
+    few = net.replace(width_ratios=(1, 1, 1, 4 / width))
+    rate = ff.ConditionalFIM(net).max_learning_rate(width=width, outputs=4)
+    sample = ff.ConditionalFIM(few).sample(width, replicas=6)
+    stability = rate * width * sample.eigenvalues.max(axis=1) / 2
+    # four outputs see their own φ'(h)² <= 1; a 4 × 4 corner strays by 2 √(4/M) standard deviations
+    # of the law, which are below its mean, and the order parameters by a few 1/√M
+    assert np.all(stability <= 1 + 2 * (4 / width) ** 0.5 + 5 / width**0.5)
+    assert stability.max() >= 0.5
+
+
+def test_trivial_zeros_of_a_replica_are_counted_at_its_width():
+    fim = ff.ConditionalFIM(ff.Network(3, "hard_tanh"))
+    replica = fim.sample(10, 1)[0]
+    assert fim.law(given=replica, trivial_zeros=True).atoms[0][1] == pytest.approx(1 - 1 / 30)
+    with pytest.raises(SpecError, match="width must be that of the replica"):
+        fim.law(given=replica, trivial_zeros=True, width=50)
 
 
 def test_trivial_zeros_count_the_parameters():

@@ -15,7 +15,8 @@ from freefim.free.chain import Chain, numeric
 from freefim.free.derivation import Derivation
 from freefim.free.law import Law, Solution
 from freefim.free.moments import chain_moments, is_rational
-from freefim.free.projection import is_projection_chain, solve_projection
+from freefim.free.projection import solve_projection
+from freefim.free.projection_program import is_projection_chain
 
 if TYPE_CHECKING:
     from fractions import Fraction

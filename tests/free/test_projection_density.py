@@ -4,7 +4,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from freefim.free import projection_kernels as kernels
+from freefim.free import gap_kernels, projection_kernels
 from freefim.free.chain import Affine, Chain, Corner, Gaussian, Padding, Product
 from freefim.free.leaves import TwoPoint
 from freefim.free.projection import solve_projection
@@ -164,27 +164,30 @@ def test_the_cauchy_transform_comes_down_to_the_density_and_is_infinite_at_atoms
 def test_compiled_kernels_do_what_their_python_does():
     solution = solve_projection(Chain(MIXED.start, MIXED.moves[:7]))
     ops, par, start = solution._curve
-    cuts = kernels.find_cuts(ops, par, start, True)
-    np.testing.assert_array_equal(cuts, kernels.find_cuts.py_func(ops, par, start, True))
+    last = len(ops) - 1
+    cuts = gap_kernels.find_cuts(ops, par, start, last, True)
+    plain = gap_kernels.find_cuts.py_func(ops, par, start, last, True)
+    np.testing.assert_array_equal(cuts, plain)
     for one, other in zip(
-        kernels.find_gaps(ops, par, start, cuts),
-        kernels.find_gaps.py_func(ops, par, start, cuts),
+        gap_kernels.find_gaps(ops, par, start, cuts),
+        gap_kernels.find_gaps.py_func(ops, par, start, cuts),
         strict=True,
     ):
         np.testing.assert_array_equal(one, other)
     edges = solution._edges.ravel()
+    slopes = gap_kernels.edge_slopes(ops, par, start, edges)
     np.testing.assert_array_equal(
-        kernels.describe_edges(ops, par, start, edges),
-        kernels.describe_edges.py_func(ops, par, start, edges),
+        projection_kernels.describe_edges(ops, par, start, edges, slopes),
+        projection_kernels.describe_edges.py_func(ops, par, start, edges, slopes),
     )
     x = np.linspace(-2.0, -0.5, 5)
     bands = solution._edges, np.array(solution.bands)
     np.testing.assert_array_equal(
-        kernels.gap_values(ops, par, start, *bands, x),
-        kernels.gap_values.py_func(ops, par, start, *bands, x),
+        gap_kernels.gap_values(ops, par, start, *bands, x),
+        gap_kernels.gap_values.py_func(ops, par, start, *bands, x),
     )
     t = np.array([0.3 + 1j, -2.0 + 0.1j])
-    for one, other in zip(
-        kernels.curve(ops, par, start, t), kernels.curve.py_func(ops, par, start, t), strict=True
-    ):
+    compiled = projection_kernels.curve(ops, par, start, t)
+    plain = projection_kernels.curve.py_func(ops, par, start, t)
+    for one, other in zip(compiled, plain, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-14)

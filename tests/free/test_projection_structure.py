@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from freefim.free.chain import Affine, Chain, Corner, Gaussian, Padding, Product
 from freefim.free.leaves import TwoPoint
-from freefim.free.projection import is_projection_chain, solve_projection
+from freefim.free.projection import solve_projection
+from freefim.free.projection_program import is_projection_chain
 
 
 def gate(complement, high=1.0):

@@ -23,7 +23,7 @@ from freefim.errors import ConvergenceError
 from freefim.free.leaves import VISIBLE, Contour
 from freefim.free.paths import REACH, End, Flat, Outwards, Path, Piece, Tail, path_of
 
-__all__ = ["contour_leaf"]
+__all__ = ["contour_leaf", "piece_quadrature"]
 
 _Reals = NDArray[np.float64]
 _Complexes = NDArray[np.complex128]
@@ -45,7 +45,7 @@ _CAUTIONS = (1.0, 0.7, 0.5, 0.35, 0.25)
 #: Masses below the places where the two are compared.
 _TEST_QUANTILES = (1e-6, 1e-3, 0.05, 0.3, 0.7, 0.95, 0.999)
 #: Quadrature panels on the real axis, in τ.
-_FIRST_PANEL, _PANEL = -10.0, 2.5
+_FIRST_PANEL, _PANEL = -40.0, 2.5
 #: Gaps below this share of the support are rounding.
 _NO_GAP = 1e-8
 #: Approximate derivatives have no relative accuracy where g, relative to its maximum, is below.
@@ -271,7 +271,7 @@ def _assembled(parts: Sequence[Piece | Flat], variance: float, caution: float) -
             gates.append(nodes.gates)
             weights.append(nodes.weights)
             flat = nodes.flat
-            samples.append(_sample(part, variance))
+            samples.append(piece_quadrature(part, variance))
         if flat is not None:
             atoms[flat[0]] = atoms.get(flat[0], 0.0) + flat[1]
     points = sorted((float(place), mass) for place, mass in atoms.items() if mass > _NEGLIGIBLE)
@@ -285,6 +285,8 @@ def _assembled(parts: Sequence[Piece | Flat], variance: float, caution: float) -
         values=values,
         masses=masses,
         bounds=(ranges[0][0], max(high for _, high in ranges)),
+        parts=tuple(parts),
+        variance=variance,
         atoms=tuple(points),
         gaps=_gaps(ranges),
         top_is_tail=top_is_tail,
@@ -296,11 +298,11 @@ def _legendre() -> tuple[_Reals, _Reals]:
     return np.polynomial.legendre.leggauss(20)
 
 
-def _sample(piece: Piece, variance: float) -> _Reals:
+def piece_quadrature(piece: Piece, variance: float, splits: int = 1) -> _Reals:
     """Gauss-Legendre values of g and their masses on the real axis, shape (2, n).
 
     The panels are even in τ, which refines them where g has its structure, and not much longer
-    than a standard deviation.
+    than a standard deviation; each is cut in `splits`.
     """
     std = math.sqrt(variance)
     left, right = piece.clipped(REACH * std)
@@ -311,6 +313,8 @@ def _sample(piece: Piece, variance: float) -> _Reals:
     inner = np.concatenate([(anchors + offsets).real, np.arange(left, right, 2 * std)])
     inner = inner[(inner > left) & (inner < right)]
     panels = np.unique(np.concatenate([[left], inner, [right]]))
+    places = np.arange(panels.size)
+    panels = np.interp(np.linspace(0, places[-1], places[-1] * splits + 1), places, panels)
     x, weight = _legendre()
     half = np.diff(panels)[:, None] / 2
     h = panels[:-1, None] + half * (1 + x)

@@ -19,8 +19,8 @@ from freefim.free.joint_edges import Edge, outer_edge
 from freefim.free.joint_gaps import GapPiece, gap_around
 from freefim.free.joint_program import Program, compile_chain
 from freefim.free.joint_realised import HEIGHT, RealisedSolution, checked
-from freefim.free.joint_start import descend
-from freefim.free.leaves import Atomic, Leaf
+from freefim.free.joint_start import cauchy_transform, descend
+from freefim.free.leaves import Atomic, Contour, Leaf
 from freefim.free.panels import (
     NODES,
     Band,
@@ -30,6 +30,7 @@ from freefim.free.panels import (
     refinement,
     tail,
 )
+from freefim.free.pushforward import PushforwardSolution, push_forward
 
 __all__ = ["JointSolution", "solve_joint"]
 
@@ -46,6 +47,8 @@ _LEAF, _GAUSSIAN, _CORNER, _PADDING, _AFFINE = range(5)
 _SAMPLES = 24
 _MOST_GAPS = 200
 _FEW = 64
+# A density this small, relative to |G|, may be rounding; where it is looked for on a band.
+_SEEN, _SHARES = 1e-9, (0.5, 0.9, 0.1, 0.97, 0.7, 0.3)
 # Relative rounding of the distance to an end beyond which the density there is extrapolated.
 _BLURRED, _CLOSING = 1e-6, 20
 
@@ -95,11 +98,7 @@ class JointSolution:
 
     def cauchy(self, z: _Nodes) -> _Nodes:
         """G(z) off the real axis, or at real z outside the support."""
-        z = np.asarray(z, dtype=complex)
-        y = np.where(z.imag < 0, z.conj(), z).ravel() - self._program.shift
-        out = np.array([descend(self._program, complex(point))[0] / point for point in y])
-        out = out.reshape(z.shape)
-        return np.where(z.imag < 0, out.conj(), out)
+        return cauchy_transform(self._program, z)
 
     def nodes(self, splits: int = 1) -> tuple[_Reals, _Reals]:
         """Points x and weights with Σ weight·f(x) the integral of f over the continuous part.
@@ -220,8 +219,12 @@ class _Tracer:
         size = tail(logs)
         weight = size * self.band.panel_mass(left, right, logs)
         whole = [(left, right, logs)]
-        hard = self.band.powers[0 if left == 0.0 else 1] == 0
-        if at_end and hard and size > self.tolerance and noise > _BLURRED:
+        if (
+            at_end
+            and self.beside_atom(at_left=left == 0.0)
+            and size > self.tolerance
+            and noise > _BLURRED
+        ):
             near = int(np.abs(t - (right if left == 0.0 else left)).argmin())
             try:
                 return self.closing(right - left, t[near], ws[near], dws[near], at_left=left == 0.0)
@@ -252,6 +255,13 @@ class _Tracer:
             self.worst_tail = max(self.worst_tail, weight)
             return whole
         return out
+
+    def beside_atom(self, *, at_left: bool) -> bool:
+        """Whether the density stays finite in t at an end that is the place of an atom."""
+        place = np.exp(self.band.a if at_left else self.band.b)
+        places = [*(at for at, _ in self.program.atoms), *self.program.marginal]
+        hard = self.band.powers[0 if at_left else 1] == 0
+        return hard and any(abs(place - at) < 1e-14 * at for at in places)
 
     def closing(
         self, width: float, start: float, w: _Nodes, dw: _Nodes, *, at_left: bool
@@ -400,17 +410,19 @@ def _solve_band(program: Program, left: Edge | None, right: Edge) -> tuple[Band,
     a = float(np.log(right.y))
     if left is None:
         kind, b, limit, powers = 1, a - 600.0, np.sqrt(600.0), (2, 0)
-        shares = (*((program.mean / right.y,) if program.mean < right.y else ()), 0.5, 0.9, 0.1)
+        shares = (*((program.mean / right.y,) if program.mean < right.y else ()), *_SHARES)
     else:
         kind, b, limit, powers = 2, float(np.log(left.y)), np.pi, (2, 2)
         low = left.y / right.y
-        shares = tuple(low + share * (1 - low) for share in (0.5, 0.9, 0.1))
+        shares = tuple(low + share * (1 - low) for share in _SHARES)
     for share in shares:
         middle = share * right.y
         n, w, dw = descend(program, complex(middle))
-        if -n.imag > _FLOOR * np.abs(n):
+        if -n.imag > _SEEN * np.abs(n):
             break
         _look_for_gap(program, middle)
+    else:
+        raise ConvergenceError(f"no density was found around x = {program.shift + middle!r}")
     down = a - np.log(middle)
     t = float(np.sqrt(down) if kind == 1 else 2 * np.arcsin(np.sqrt(down / (a - b))))
     tracer = _Tracer(program, kind, a, b, (0, 0))
@@ -471,19 +483,8 @@ def _between(
 
 
 def _cut(program: Program, bands: list[tuple[Edge | None, Edge]]) -> list[tuple[Edge | None, Edge]]:
-    """Bands cut at inner singularities: atoms, and the images of extrema of the one gate there is.
-
-    A single leaf keeps the inverse square roots of its density; from two on they are gone.
-    Where the path of a `Contour` touches the real axis its nodes crowd at such a value.
-    """
-    leaf, ops, pars = program.leaves[0], program.arrays[0], program.arrays[1]
-    code, _, nodes, _ = leaf.kernel_data()
+    """Bands cut where an atom lies, or has just lost its mass: the density is singular there."""
     places = [*(at for at, _ in program.atoms), *program.marginal]
-    if len(program.leaves) == 1 and (ops[1:] == _AFFINE).all() and code == Leaf.ATOMS:
-        touching = np.sort(nodes[np.abs(nodes.imag) < 1e-12 * leaf.maximum].real)
-        groups = np.split(touching, np.flatnonzero(np.diff(touching) > 1e-6 * leaf.maximum) + 1)
-        scale = float(np.prod(pars[1:, 0]))
-        places += [scale * float(np.median(group)) for group in groups if group.size > 8]
     out: list[tuple[Edge | None, Edge]] = []
     for left, right in bands:
         low = (left.y if left else 0.0) + 1e-6 * right.y
@@ -565,7 +566,7 @@ def _realised(program: Program, mass: float) -> RealisedSolution:
     )
 
 
-def solve_joint(chain: Chain) -> JointSolution | RealisedSolution:
+def solve_joint(chain: Chain) -> JointSolution | RealisedSolution | PushforwardSolution:
     """Solve the law of a chain with any leaves.
 
     Raises
@@ -583,6 +584,9 @@ def solve_joint(chain: Chain) -> JointSolution | RealisedSolution:
         )
     if any(isinstance(leaf, Atomic) and leaf.locations.size > _FEW for leaf in program.leaves):
         return _realised(program, 1 - heavy)
+    ops, leaf = program.arrays[0], program.leaves[0]
+    if len(program.leaves) == 1 and (ops[1:] == _AFFINE).all() and isinstance(leaf, Contour):
+        return push_forward(program, leaf, float(np.prod(program.arrays[1][1:, 0])))
     bands, below, residual, worst = _bands(program)
     parts = [band.quadrature() for band in bands]
     y = np.concatenate([part[0] for part in parts])

@@ -129,10 +129,10 @@ def _merged(moves: Sequence[Move]) -> list[Move]:
     for move in moves:
         if isinstance(move, Product) and (value := _constant(move.leaf)) is not None:
             move = Affine(value, 0.0)  # noqa: PLW2901
-        if isinstance(move, Affine) and out and isinstance(out[-1], Affine):
-            before = out.pop()
+        before = out[-1] if out else None
+        if isinstance(move, Affine) and isinstance(before, Affine):
             shift = float(move.scale) * float(before.shift) + float(move.shift)
-            out.append(Affine(float(before.scale) * float(move.scale), shift))
+            out[-1] = Affine(float(before.scale) * float(move.scale), shift)
         else:
             out.append(move)
     return out

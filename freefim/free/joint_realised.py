@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from freefim.errors import ConvergenceError
 from freefim.free.accuracy import Accuracy
 from freefim.free.joint_program import Program
-from freefim.free.joint_start import descend
+from freefim.free.joint_start import cauchy_transform, descend
 
 __all__ = ["HEIGHT", "RealisedSolution", "checked"]
 
@@ -110,11 +110,7 @@ class RealisedSolution:
 
     def cauchy(self, z: _Nodes) -> _Nodes:
         """G(z) off the real axis, or at real z outside the hull."""
-        z = np.asarray(z, dtype=complex)
-        y = np.where(z.imag < 0, z.conj(), z).ravel() - self._program.shift
-        out = np.array([descend(self._program, complex(point))[0] / point for point in y])
-        out = out.reshape(z.shape)
-        return np.where(z.imag < 0, out.conj(), out)
+        return cauchy_transform(self._program, z)
 
     @cached_property
     def _table(self) -> tuple[_Reals, _Reals]:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from freefim.errors import ConvergenceError
 from freefim.free.joint_program import Program
 
-__all__ = ["descend"]
+__all__ = ["cauchy_transform", "descend"]
 
 _Nodes = NDArray[np.complex128]
 
@@ -72,3 +72,12 @@ def descend(program: Program, y: complex) -> tuple[complex, _Nodes, _Nodes]:
     if not np.abs(n[0]) < 1e12:
         raise ConvergenceError(f"the solution at y = {y:.6g} is out of range")
     return complex(n[0]), w, dw
+
+
+def cauchy_transform(program: Program, z: _Nodes) -> _Nodes:
+    """G(z) off the real axis, or at real z outside the support."""
+    z = np.asarray(z, dtype=complex)
+    y = np.where(z.imag < 0, z.conj(), z).ravel() - program.shift
+    out = np.array([descend(program, complex(point))[0] / point for point in y], dtype=complex)
+    out = out.reshape(z.shape)
+    return np.where(z.imag < 0, out.conj(), out)

@@ -10,10 +10,13 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from freefim.free.paths import Flat, Piece
 
 __all__ = [
     "VISIBLE",
@@ -322,6 +325,10 @@ class Contour(Leaf):
         A quadrature rule on the real axis, for the moments.
     bounds : (float, float)
         Minimum and visible maximum.
+    parts : tuple of Piece or Flat
+        The intervals of h on which g is monotone or constant.
+    variance : float
+        Variance of h.
     atoms : tuple of (float, float)
         Point masses, ascending; they are among the nodes.
     gaps : tuple of (float, float)
@@ -335,6 +342,8 @@ class Contour(Leaf):
     values: _Reals
     masses: _Reals
     bounds: tuple[float, float]
+    parts: "tuple[Piece | Flat, ...]"
+    variance: float
     atoms: tuple[tuple[float, float], ...] = ()
     gaps: tuple[tuple[float, float], ...] = ()
     top_is_tail: bool = False
@@ -352,12 +361,10 @@ class Contour(Leaf):
         return np.asarray((self.masses * self.values**k).sum(axis=1), dtype=float)
 
     def bottom_quantile(self, mass: float = 1e-13) -> float:
-        # Along the path the partial sums of the weights have the size of the mass, not its sign.
-        size = np.abs(self.nodes)
-        order = np.argsort(size)
-        order = order[size[order] > 0]
-        reached = np.abs(np.cumsum(self.weights[order])) >= mass
-        return float(size[order][np.argmax(reached)])
+        order = np.argsort(self.values)
+        order = order[self.values[order] > 0]
+        reached = np.cumsum(self.masses[order]) >= mass
+        return float(self.values[order][np.argmax(reached)])
 
     def kernel_data(self) -> KernelData:
         return Leaf.ATOMS, np.empty(0), self.nodes, self.weights

@@ -189,11 +189,9 @@ class Band:
         t, s, k = self._place(y)
         coefficients = (self.logs @ _matrices()[1].T)[k]
         # beside the ends, where the quotient of powers has its limit to rounding
-        inner = np.maximum(t, _BESIDE)
-        if self.kind == 2:
-            inner = np.minimum(inner, np.pi - _BESIDE)
+        inner = np.clip(t, _BESIDE, min(self.cuts[-1], np.pi - _BESIDE if self.kind == 2 else 1e3))
         extra = self.log_powers(inner) - np.log(self.dlog_y(inner))
-        value = np.exp(_clenshaw(coefficients, s) + extra) / y
+        value = np.exp(_clenshaw(coefficients, s) + extra) / np.where(y > 0, y, 1.0)
         ends = np.where(t == 0, self.powers[0], self.powers[1])
         at_end = (t == 0) | ((self.kind == 2) & (t >= np.pi))
         value = np.where(at_end & (ends != 1), np.where(ends == 2, 0.0, np.inf), value)

@@ -64,10 +64,16 @@ _GELU = _wave(_gelu_slope, math.sqrt(2), -0.7517915246935645, Tail(2.8, 1, 0), T
 _SILU = _wave(_silu_slope, 2.399357280515468, -1.2784645427610738, Tail(2, 0, 0), Tail(1, 0, 1))
 _ELU = (Piece(np.exp, Tail(2, 0, 0), End(0.0, "kink")), Flat(0.0, math.inf, 1.0))
 _SOFTPLUS = (Piece(_logistic, Tail(2, 0, 0), Tail(1, 0, 1)),)
+_WIDE_SOFTPLUS = (
+    Piece(_logistic, Tail(2, 0, 0), End(0.0, "kink")),
+    Piece(_logistic, End(0.0, "kink"), Tail(1, 0, 1)),
+)
+# From here on the flat ends of softplus are told apart from its middle.
+_WIDE = 1e3
 
 
 # Beyond, the nodes of a gate fill the memory, or all its values are equal to rounding.
-_LEAST_VARIANCE, _LARGEST_VARIANCE = 1e-12, 1e6
+_LEAST_VARIANCE, _LARGEST_VARIANCE, _LARGEST_CONTOUR = 1e-12, 1e6, 1e8
 
 
 def gate_law(activation: Activation, q: float) -> Leaf:
@@ -106,10 +112,12 @@ def gate_law(activation: Activation, q: float) -> Leaf:
     gate = activation.gate_two_point(q)
     if gate is not None:
         return TwoPoint(float(gate.low), float(gate.high), gate.mass, gate.complement)
-    if not _LEAST_VARIANCE <= q <= _LARGEST_VARIANCE:
+    unbounded = isinstance(activation, GELU | SiLU | ELU | Softplus)
+    largest = _LARGEST_CONTOUR if unbounded else _LARGEST_VARIANCE
+    if not _LEAST_VARIANCE <= q <= largest:
         raise ConvergenceError(
             f"the gate of {activation!r} at the preactivation variance {float(q)!r} is out of "
-            f"reach: smooth gates are resolved from {_LEAST_VARIANCE} to {_LARGEST_VARIANCE}"
+            f"reach: smooth gates are resolved from {_LEAST_VARIANCE} to {largest}"
         )
     return _smooth_gate(activation, float(q))
 
@@ -152,7 +160,7 @@ def _(activation: ELU, q: float) -> Leaf:
 
 @_smooth_gate.register
 def _(activation: Softplus, q: float) -> Leaf:
-    return contour_leaf(_SOFTPLUS, q)
+    return contour_leaf(_SOFTPLUS if q < _WIDE else _WIDE_SOFTPLUS, q)
 
 
 @_smooth_gate.register

@@ -61,6 +61,11 @@ def _checked(role: str, call: object) -> _Checked:
     return checked
 
 
+# Places where a derivative is compared with a difference quotient; no kink is likely there.
+_PLACES = np.array([-2.7182, -1.6180, -0.8414, -0.3179, 0.2707, 0.7071, 1.4142, 2.2360])
+_STEP = 1e-5
+
+
 @dataclass(frozen=True)
 class CustomActivation(Activation):
     """An activation made of a function and its derivative; equal if the callables are the same.
@@ -75,8 +80,8 @@ class CustomActivation(Activation):
     Raises
     ------
     SpecError
-        If an argument is not callable, does not map arrays to finite real arrays, or if a kink
-        is not a finite number.
+        If an argument is not callable, does not map arrays to finite real arrays, if the
+        derivative is not that of the function, or if a kink is not a finite number.
 
     Notes
     -----
@@ -103,6 +108,21 @@ class CustomActivation(Activation):
         object.__setattr__(self, "function", _checked("function", self.function))
         object.__setattr__(self, "derivative", _checked("derivative", self.derivative))
         object.__setattr__(self, "kinks", tuple(sorted(places)))
+        self._compare()
+
+    def _compare(self) -> None:
+        """Refuse a derivative that is not that of the function."""
+        near = [any(abs(place - kink) <= 2 * _STEP for kink in self.kinks) for place in _PLACES]
+        h = _PLACES[~np.array(near)]
+        quotient = (self.function(h + _STEP) - self.function(h - _STEP)) / (2 * _STEP)
+        given = self.derivative(h)
+        wrong = np.abs(quotient - given) > 1e-3 * (1 + np.abs(quotient).max(initial=0.0))
+        if np.any(wrong):
+            raise SpecError(
+                f"CustomActivation derivative {self.derivative!r} must be that of the function, "
+                f"got {given[wrong][0]:.6g} where the difference quotient is "
+                f"{quotient[wrong][0]:.6g}, at h={h[wrong][0]:.6g}"
+            )
 
     def _function(self, h: Array) -> Array:
         return self.function(h)

@@ -248,6 +248,7 @@ def test_bad_fields_are_refused_in_one_sentence(change, message):
         (lambda: activation("hard_tanh", cutof=2.0), "takes cutoff and slope, got 'cutof'"),
         (lambda: activation("relu", slope=2.0), "takes no parameter, got 'slope'"),
         (lambda: CustomActivation(None, np.tanh), "function must be a callable, got None"),
+        (lambda: CustomActivation(np.tanh, np.cos), "derivative cos must be that of the function"),
         (lambda: CustomActivation(np.tanh, np.log), "derivative log must be finite, got nan"),
         (lambda: CustomActivation(np.tanh, np.sum, ["x"]), r"kinks\[0\] must be a finite"),
         (lambda: CustomActivation(np.tanh, np.tanh, 3), "kinks must be a sequence of numbers"),
@@ -268,7 +269,7 @@ def test_custom_activations_are_equal_by_their_callables():
 
     first, second = CustomActivation(np.tanh, slope), CustomActivation(np.tanh, slope, kinks=[])
     assert first == second and hash(first) == hash(second)
-    assert first != CustomActivation(np.tanh, np.cos)
+    assert first != CustomActivation(np.sin, np.cos)
     assert CustomActivation(first.function, first.derivative) == first
     assert "tanh" in repr(first) and "slope" in repr(first)
     net = Network(3, first, weight_std=1.5)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from freefim.errors import ConvergenceError
 from freefim.free.accuracy import Accuracy
 from freefim.free.chain import Chain
+from freefim.free.joint_counting import mass_above
 from freefim.free.joint_edges import Edge, outer_edge
 from freefim.free.joint_gaps import GapPiece, gap_around
 from freefim.free.joint_program import Program, compile_chain
@@ -596,10 +597,11 @@ def solve_joint(chain: Chain) -> JointSolution | RealisedSolution | PushforwardS
     remarks: tuple[str, ...] = ()
     defect, cluster = abs(missing), 0.0
     if below > 0:
-        # What lies below the last resolved y is known to leading order from G there.
-        cluster = max(missing, 0.0)
-        defect = max(abs(missing + zero - below) - 0.5 * below, -missing, 0.0)
+        # What lies below the last resolved y is what a path around the law does not count above.
         last = float(np.exp(bands[0].log_y(bands[0].cuts[-1:])[0]))
+        above = mass_above(program, last)
+        cluster = max(1 - above - zero, 0.0)
+        defect = abs(float(weight.sum()) + heavy + cluster - 1)
         remarks = (f"mass {cluster:.3g} within {last:.1g} of the bottom, counted as at the bottom",)
     first = sum(mass * at for at, mass in program.atoms) + float(weight @ y)
     second = sum(mass * at**2 for at, mass in program.atoms) + float(weight @ y**2)

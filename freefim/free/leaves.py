@@ -7,10 +7,10 @@ through its exact transform, never through quadrature atoms on the real line.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -172,8 +172,22 @@ class TwoPoint(Leaf):
         return _atom_data(np.array([self.low, self.high]), np.array([self.complement, self.mass]))
 
 
+class _Arrays(Leaf):
+    """A leaf whose fields hold arrays: compared by their values, bit for bit."""
+
+    def _key(self) -> tuple[Any, ...]:
+        values = (getattr(self, item.name) for item in fields(cast("Any", self)))
+        return tuple(v.tobytes() if isinstance(v, np.ndarray) else v for v in values)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+
 @dataclass(frozen=True, eq=False)
-class Atomic(Leaf):
+class Atomic(_Arrays):
     """Finitely many atoms: locations (n,) ascending, weights (n,) positive with sum 1."""
 
     locations: NDArray[np.float64]
@@ -310,7 +324,7 @@ class CosineSquared(_Smooth):
 
 
 @dataclass(frozen=True, eq=False)
-class Contour(Leaf):
+class Contour(_Arrays):
     r"""A law through nodes on a path below the real axis, plus real atoms.
 
     With :math:`\nu` the law of g(h), the path of h is bent so that g(h) has a negative imaginary

@@ -1,5 +1,6 @@
 """What holds for every law, whatever made it: run over laws with bands, atoms and hard edges."""
 
+import pickle
 from fractions import Fraction
 
 import numpy as np
@@ -206,6 +207,14 @@ def test_repr_evaluates_back(name):
 
     law = LAWS[name]
     assert eval(repr(law)) == law
+
+
+@pytest.mark.parametrize("activation", ["gelu", "tanh", "hard_tanh"])
+def test_laws_are_values(activation):
+    law, again = (ConditionalFIM(ff.Network(3, activation)).law() for _ in range(2))
+    assert law == again and hash(law) == hash(again)
+    assert pickle.loads(pickle.dumps(law)) == law
+    assert law != ConditionalFIM(ff.Network(3, activation, weight_std=1.5)).law()
 
 
 def test_layers_are_the_laws_of_the_shallower_networks():

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from freefim.errors import ConvergenceError
 from freefim.free.joint_program import Program
+from freefim.free.joint_start import descend
 
-__all__ = ["GapPiece", "gap_around"]
+__all__ = ["GapFoundError", "GapPiece", "gap_around", "look_for_gap"]
 
 _Reals = NDArray[np.float64]
 
@@ -106,3 +108,23 @@ def _move(w: float, barrier: float, direction: float, step: float) -> float:
     if np.isfinite(barrier):
         return w + step * (barrier - w)
     return w + direction * step * max(abs(w), 1e-300)
+
+
+class GapFoundError(Exception):
+    """A gap lies where a band was supposed."""
+
+    def __init__(self, piece: GapPiece):
+        super().__init__()
+        self.piece = piece
+
+
+def look_for_gap(program: Program, y: float) -> None:
+    """Raise `GapFoundError` if y lies in a gap."""
+    try:
+        n, w, _ = descend(program, complex(y))
+    except ConvergenceError:
+        return
+    if abs(n.imag) < 1e-9 * abs(n):
+        piece = gap_around(program, w.real.copy())
+        if piece is not None and piece.right - piece.left > 1e-12 * y:
+            raise GapFoundError(piece)

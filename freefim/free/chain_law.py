@@ -13,10 +13,11 @@ from numpy.typing import ArrayLike
 from freefim.errors import ConvergenceError
 from freefim.free.chain import Chain, numeric
 from freefim.free.derivation import Derivation
-from freefim.free.law import Law, Solution
+from freefim.free.law import Law
 from freefim.free.moments import chain_moments, is_rational
 from freefim.free.projection import solve_projection
 from freefim.free.projection_program import is_projection_chain
+from freefim.free.solution import Solution
 
 if TYPE_CHECKING:
     from fractions import Fraction

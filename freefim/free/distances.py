@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from freefim.errors import SpecError
 
 if TYPE_CHECKING:
-    from freefim.free.law import Solution
+    from freefim.free.solution import Solution
 
 __all__ = ["at_atoms", "between_laws", "to_eigenvalues"]
 

@@ -7,14 +7,15 @@ Cauchy transform and quadrature. What can be said about any law in terms of thos
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from freefim.errors import SpecError
-from freefim.free import distances, quantiles, transforms
+from freefim.free import distances, presentation, quantiles, transforms
 from freefim.free.accuracy import Accuracy
+from freefim.free.solution import Array, Pairs, Solution
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,41 +23,6 @@ if TYPE_CHECKING:
     from freefim.tables import Table
 
 __all__ = ["Law", "Solution"]
-
-Array = NDArray[np.float64]
-Pairs = tuple[tuple[float, float], ...]
-
-
-class Solution(Protocol):
-    """What a solver hands over: a law's structure exactly, its functions to machine precision."""
-
-    @property
-    def atoms(self) -> Pairs:
-        """Point masses (location, mass), ascending."""
-
-    @property
-    def bands(self) -> Pairs:
-        """Intervals (left, right) of the absolutely continuous part, ascending."""
-
-    @property
-    def band_masses(self) -> tuple[float, ...]:
-        """Mass of each band."""
-
-    @property
-    def accuracy(self) -> Accuracy:
-        """What was measured of the law's exactness."""
-
-    def pdf(self, x: Array) -> Array:
-        """Density of the absolutely continuous part, shape (n,)."""
-
-    def cdf(self, x: Array) -> Array:
-        """Distribution function of the whole law, right-continuous, shape (n,)."""
-
-    def cauchy(self, z: NDArray[np.complex128]) -> NDArray[np.complex128]:
-        """Cauchy transform off the bands, any shape."""
-
-    def nodes(self, splits: int = 1) -> tuple[Array, Array]:
-        """Quadrature x, weights of the a.c. part, each panel cut in `splits` pieces."""
 
 
 class Law(ABC):
@@ -104,11 +70,61 @@ class Law(ABC):
         return self.solution.accuracy
 
     def pdf(self, x: ArrayLike) -> Any:
-        """Density of the absolutely continuous part at `x`, any shape."""
+        """Density of the absolutely continuous part.
+
+        Parameters
+        ----------
+        x : array_like
+            Points, any shape.
+
+        Returns
+        -------
+        float or ndarray, of the shape of `x`
+            0 outside the bands, ``inf`` at a hard edge, NaN at NaN.
+
+        Raises
+        ------
+        SpecError
+            If `x` holds anything but numbers.
+        ConvergenceError
+            If a point does not converge on the physical sheet.
+
+        Examples
+        --------
+        >>> from freefim.free.chain import Chain, Gaussian
+        >>> from freefim.free.chain_law import ChainLaw
+        >>> law = ChainLaw(Chain(1, (Gaussian(0.25, 1),)))  # Marchenko–Pastur, ratio 1/4
+        >>> bool(abs(law.pdf(1.0) - ((2.25 - 1) * (1 - 0.25)) ** 0.5 / (0.5 * np.pi)) < 1e-14)
+        True
+        """
         return _mapped(self.solution.pdf, x)
 
     def cdf(self, x: ArrayLike) -> Any:
-        """Mass of (-∞, x], any shape; right-continuous."""
+        """Mass of (-∞, x]: right-continuous.
+
+        Parameters
+        ----------
+        x : array_like
+            Points, any shape.
+
+        Returns
+        -------
+        float or ndarray, of the shape of `x`
+            In [0, 1]; NaN at NaN.
+
+        Raises
+        ------
+        SpecError
+            If `x` holds anything but numbers.
+
+        Examples
+        --------
+        >>> from freefim.free.chain import Chain, Gaussian
+        >>> from freefim.free.chain_law import ChainLaw
+        >>> law = ChainLaw(Chain(1, (Gaussian(0.25, 1),)))  # Marchenko–Pastur, ratio 1/4
+        >>> float(law.cdf(np.inf)), float(law.cdf(law.support[0]))
+        (1.0, 0.0)
+        """
         top = self.support[1]
         return _mapped(lambda x: np.where(x >= top, 1.0, self.solution.cdf(x)), x)
 
@@ -117,7 +133,31 @@ class Law(ABC):
         return 1.0 - self.cdf(x)
 
     def icdf(self, p: ArrayLike) -> Any:
-        """Smallest x with cdf(x) >= p; NaN for p outside [0, 1]."""
+        """Quantile: the smallest x with cdf(x) >= p.
+
+        Parameters
+        ----------
+        p : array_like
+            Probabilities, any shape.
+
+        Returns
+        -------
+        float or ndarray, of the shape of `p`
+            NaN for p outside [0, 1].
+
+        Raises
+        ------
+        ConvergenceError
+            If a quantile does not converge.
+
+        Examples
+        --------
+        >>> from freefim.free.chain import Chain, Gaussian
+        >>> from freefim.free.chain_law import ChainLaw
+        >>> law = ChainLaw(Chain(1, (Gaussian(0.25, 1),)))  # Marchenko–Pastur, ratio 1/4
+        >>> bool(abs(law.cdf(law.icdf(0.3)) - 0.3) < 1e-12)
+        True
+        """
         return _mapped(lambda values: quantiles.icdf(self.solution, values), p)
 
     def median(self) -> float:
@@ -140,7 +180,20 @@ class Law(ABC):
     def sample(
         self, size: int | tuple[int, ...] = (), rng: np.random.Generator | int | None = None
     ) -> Any:
-        """Independent draws from the law, of shape `size`."""
+        """Independent draws from the law.
+
+        Parameters
+        ----------
+        size : int or tuple of int
+            Shape of the result.
+        rng : numpy.random.Generator or int, optional
+            Source of randomness, or its seed.
+
+        Returns
+        -------
+        float or ndarray, of shape `size`
+            Eigenvalues of one matrix repel; these draws do not.
+        """
         return self.icdf(np.random.default_rng(rng).random(size))
 
     def expect(self, function: Callable[[Array], ArrayLike]) -> float:
@@ -177,8 +230,35 @@ class Law(ABC):
     def cauchy(self, z: ArrayLike) -> Any:
         r"""Cauchy transform :math:`G(z) = \int \rho(dx)/(z - x)`, any shape.
 
-        Off the real axis everywhere; on it outside the bands (``inf`` at an atom). NaN inside a
-        band, where the two sides differ.
+        Parameters
+        ----------
+        z : array_like
+            Complex points, any shape.
+
+        Returns
+        -------
+        complex or ndarray, of the shape of `z`
+            Im G < 0 in the upper half plane. On the real line ``inf`` at an atom, and NaN inside a
+            band, where the limits from the two sides differ; 0 at infinity.
+
+        Raises
+        ------
+        ConvergenceError
+            If a point does not converge on the physical sheet.
+
+        Notes
+        -----
+        The density is -Im G(x + i0)/π.
+
+        Examples
+        --------
+        >>> from freefim.free.chain import Chain, Gaussian
+        >>> from freefim.free.chain_law import ChainLaw
+        >>> law = ChainLaw(Chain(1, (Gaussian(0.25, 1),)))  # Marchenko–Pastur, ratio 1/4
+        >>> z = 1 + 1j
+        >>> g = law.cauchy(z)
+        >>> bool(abs(z - 1 / g - 1 / (1 - 0.25 * g)) < 1e-12)  # R(g) = 1/(1 - g/4)
+        True
         """
         points = np.asarray(z, dtype=complex)
         flat = points.ravel()
@@ -195,21 +275,53 @@ class Law(ABC):
     def r_transform(self, g: ArrayLike) -> Any:
         """R(g) = z(g) - 1/g, z the inverse of G on the real line outside the support.
 
-        Real g between G at the left end of the support and G at its right end; R(0) is the
-        mean. NaN outside that domain.
+        Parameters
+        ----------
+        g : array_like
+            Real numbers, any shape.
+
+        Returns
+        -------
+        float or ndarray, of the shape of `g`
+            For g between G at the left end of the support and G at its right end; R(0) is the
+            mean. NaN outside that domain.
+
+        Examples
+        --------
+        >>> from freefim.free.chain import Chain, Gaussian
+        >>> from freefim.free.chain_law import ChainLaw
+        >>> law = ChainLaw(Chain(1, (Gaussian(0.25, 1),)))  # Marchenko–Pastur, ratio 1/4
+        >>> bool(abs(law.r_transform(0.5) - 1 / (1 - 0.125)) < 1e-12)
+        True
         """
         return _mapped(lambda values: transforms.r_transform(self, values), g)
 
     def s_transform(self, m: ArrayLike) -> Any:
         """S(m) = (1 + m)/(m z(m)), z the inverse of m = z G - 1 outside a support in [0, ∞).
 
-        Real m from -1 + (mass at 0) to m at the right end of the support, both excluded;
-        S(0) = 1/mean. NaN outside that domain.
+        Parameters
+        ----------
+        m : array_like
+            Real numbers, any shape.
+
+        Returns
+        -------
+        float or ndarray, of the shape of `m`
+            For m from -1 + (mass at 0) to m at the right end of the support, both excluded;
+            S(0) = 1/mean. NaN outside that domain.
 
         Raises
         ------
         SpecError
             If the law charges (-∞, 0), or is the point mass at 0.
+
+        Examples
+        --------
+        >>> from freefim.free.chain import Chain, Gaussian
+        >>> from freefim.free.chain_law import ChainLaw
+        >>> law = ChainLaw(Chain(1, (Gaussian(0.25, 1),)))  # Marchenko–Pastur, ratio 1/4
+        >>> bool(abs(law.s_transform(-0.5) - 1 / (1 - 0.125)) < 1e-12)
+        True
         """
         return _mapped(lambda values: transforms.s_transform(self, values), m)
 
@@ -240,41 +352,15 @@ class Law(ABC):
         points : int
             About how many rows; each band has at least 16.
         """
-        from freefim.tables import Table
-
-        if isinstance(points, bool) or not isinstance(points, int) or points < 2:
-            raise SpecError(f"points must be an integer >= 2, got {points!r}")
-        x = self.grid(points)
-        return Table({"x": x, "pdf": self.pdf(x), "cdf": self.cdf(x)}, self.describe())
+        return presentation.table(self, points)
 
     def grid(self, points: int) -> Array:
         """About `points` abscissae over the bands, clustered at every edge, edges included."""
-        if not self.bands:
-            return np.array([location for location, _ in self.atoms])
-        each = max(16, points // len(self.bands))
-        share = np.sin(0.5 * np.pi * np.linspace(0.0, 1.0, each)) ** 2
-        pieces = [left + (right - left) * share for left, right in self.bands]
-        for piece, (_, right) in zip(pieces, self.bands, strict=True):
-            piece[-1] = right
-        return np.unique(np.concatenate(pieces))
+        return presentation.grid(self, points)
 
     def describe(self) -> dict[str, Any]:
         """The law in numbers, ready for a table's metadata."""
-        accuracy = self.accuracy
-        return {
-            "law": repr(self),
-            "atoms": [list(atom) for atom in self.atoms],
-            "bands": [list(band) for band in self.bands],
-            "band_masses": list(self.band_masses),
-            "support": list(self.support),
-            "mean": float(self.mean()),
-            "variance": float(self.variance()),
-            "mass_defect": accuracy.mass_defect,
-            "edge_residual": accuracy.edge_residual,
-            "tail": accuracy.tail,
-            "method": accuracy.method,
-            "remarks": list(accuracy.remarks),
-        }
+        return presentation.describe(self)
 
     def plot(
         self,
@@ -285,25 +371,10 @@ class Law(ABC):
         log: bool = False,
     ) -> "Axes":
         """Draw the density and the atoms, over a histogram of eigenvalues if given."""
-        from freefim.plots import plot_density
-
-        panels = []
-        for left, right in self.bands:
-            share = np.sin(0.5 * np.pi * np.linspace(0.0, 1.0, 401)) ** 2
-            x = np.unique(np.clip(left + (right - left) * share, left, right))
-            panels.append((x, self.pdf(x)))
-        return plot_density(panels, self.atoms, eigenvalues, ax=ax, title=title, log=log)
+        return presentation.plot(self, eigenvalues, ax=ax, title=title, log=log)
 
     def __str__(self) -> str:
-        low, high = self.support
-        atoms = ", ".join(f"{mass:.6g} at {location:.10g}" for location, mass in self.atoms[:6])
-        more = f" and {len(self.atoms) - 6} more" if len(self.atoms) > 6 else ""
-        bands = f"{len(self.bands)} band{'' if len(self.bands) == 1 else 's'}"
-        return (
-            f"law on [{low:.10g}, {high:.10g}]: {bands}, atoms: {atoms or 'none'}{more}; "
-            f"mean {float(self.mean()):.10g}, variance {float(self.variance()):.6g}; "
-            f"mass defect {self.accuracy.mass_defect:.1e} ({self.accuracy.method})"
-        )
+        return presentation.summary(self)
 
 
 def _mapped(function: Callable[[Array], Array], x: ArrayLike) -> Any:
@@ -311,5 +382,7 @@ def _mapped(function: Callable[[Array], Array], x: ArrayLike) -> Any:
     try:
         values = np.asarray(x, dtype=float)
     except (TypeError, ValueError):
-        raise SpecError(f"the argument must be a number or an array of numbers, got {x!r}") from None
+        raise SpecError(
+            f"the argument must be a number or an array of numbers, got {x!r}"
+        ) from None
     return function(values.ravel()).reshape(values.shape)[()]

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from freefim.errors import ConvergenceError, SpecError
 
 if TYPE_CHECKING:
-    from freefim.free.law import Solution
+    from freefim.free.solution import Solution
 
 __all__ = ["expect", "icdf"]
 

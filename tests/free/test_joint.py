@@ -364,3 +364,42 @@ def test_any_smooth_network_gives_its_law(
         input_second_moment=second_moment,
     )
     assert_moments_match(solve_joint(chain), chain, 1e-8)
+
+
+@pytest.mark.parametrize("weight_std", [0.9, 1.04, 1.7])
+def test_two_elu_layers_balance_beside_their_marginal_atom(weight_std):
+    """Atoms of mass 1/2 + 1/2 - 1 = 0 leave a hard edge, where the density has a logarithm."""
+    chain = chain_of(3, "elu", weight_std=weight_std, bias_std=0.2)
+    solution = solve_joint(chain)
+    assert solution.atoms == ()
+    assert abs(sum(solution.band_masses) - 1) < 1e-9
+    assert_moments_match(solution, chain, 1e-8)
+
+
+def test_narrow_bands_of_a_rectangular_leaky_network_are_not_stepped_over():
+    gate = Product(TwoPoint(0.04, 1.0, 0.5, 0.5))
+    moves = (gate, Corner(0.8), Affine(0.4, 0.02), gate, Corner(0.9), Affine(0.4, 0.01)) * 3
+    chain = Chain(1.0, moves)
+    solution = solve_joint(chain)
+    assert abs(sum(solution.band_masses) + sum(m for _, m in solution.atoms) - 1) < 1e-9
+    assert_moments_match(solution, chain, 1e-8)
+
+
+def test_a_constant_gate_only_scales():
+    leaf, constant = SechFourth(0.8), TwoPoint(0.0, 1.5, 1.0, 0.0)
+    with_gate = Chain(
+        1.0,
+        (
+            Product(leaf),
+            Affine(1.1, 0.4),
+            Product(constant),
+            Affine(1.2, 0.1),
+            Product(leaf),
+            Affine(1.0, 0.2),
+        ),
+    )
+    without = Chain(1.0, (Product(leaf), Affine(1.98, 0.82), Product(leaf), Affine(1.0, 0.2)))
+    first, second = solve_joint(with_gate), solve_joint(without)
+    x = np.linspace(*second.bands[0], 33)[1:-1]
+    assert np.allclose(first.bands, second.bands, rtol=1e-12)
+    assert np.allclose(first.pdf(x), second.pdf(x), rtol=1e-9)

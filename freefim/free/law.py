@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from freefim.tables import Table
 
-__all__ = ["Law", "Solution"]
+__all__ = ["Law"]
 
 
 class Law(ABC):

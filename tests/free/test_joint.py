@@ -377,9 +377,14 @@ def test_two_elu_layers_balance_beside_their_marginal_atom(weight_std):
 
 
 def test_narrow_bands_of_a_rectangular_leaky_network_are_not_stepped_over():
+    """The lowest band holds half a per cent of the mass and ends right before the next."""
     gate = Product(TwoPoint(0.04, 1.0, 0.5, 0.5))
-    moves = (gate, Corner(0.8), Affine(0.4, 0.02), gate, Corner(0.9), Affine(0.4, 0.01)) * 3
-    chain = Chain(1.0, moves)
+    reshaped = [Padding(0.158), Corner(0.3095), Padding(0.9398), Padding(0.3641), Corner(0.3963)]
+    reshaped += [Padding(0.994), Padding(0.8548)]
+    shifts = (0.4217, 0.3277, 0.0913, 0.0914, 0.1955, 0.0918, 0.0972)
+    layers = zip(reshaped, shifts, strict=True)
+    moves = tuple(part for move, q in layers for part in (gate, move, Affine(0.6691, q)))
+    chain = Chain(10.506, moves)
     solution = solve_joint(chain)
     assert abs(sum(solution.band_masses) + sum(m for _, m in solution.atoms) - 1) < 1e-9
     assert_moments_match(solution, chain, 1e-8)

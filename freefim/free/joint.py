@@ -103,7 +103,7 @@ def solve_joint(chain: Chain) -> JointSolution | RealisedSolution | PushforwardS
         atoms=atoms,
         bands=spans,
         band_masses=totals,
-        accuracy=Accuracy(defect, residual, worst, "joint Newton, panels", remarks),
+        accuracy=Accuracy(defect, float(residual), worst, "joint Newton, panels", remarks),
         _program=program,
         _pieces=pieces,
         _cluster=cluster,

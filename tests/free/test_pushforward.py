@@ -27,7 +27,7 @@ def solution_of(activation, q):
     return solve_joint(Chain(0.9, (Product(leaf), Affine(1.2, 0.3))))
 
 
-@pytest.mark.parametrize("q", [0.05, 0.7, 6.0])
+@pytest.mark.parametrize("q", [0.05, 2.0])
 @pytest.mark.parametrize("activation", SLOPES)
 def test_mass_below_a_gate_value_is_counted_on_the_line(activation, q):
     """Many h on a grid, each with its normal mass: those whose gate is below count."""
@@ -45,7 +45,7 @@ def test_mass_below_a_gate_value_is_counted_on_the_line(activation, q):
     assert np.allclose(solution.cdf(x), want, atol=5e-3)
 
 
-@pytest.mark.parametrize("q", [0.05, 0.7, 6.0])
+@pytest.mark.parametrize("q", [0.05, 2.0])
 @pytest.mark.parametrize("activation", SLOPES)
 def test_density_is_that_of_the_preimages(activation, q):
     """At images of given h, with every other preimage found by mpmath on a fine sign scan."""

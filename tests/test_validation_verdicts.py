@@ -205,7 +205,9 @@ def test_the_finite_width_term_is_that_of_one_over_the_width(width, narrow_width
     law, conditional = laws(network, spectra[0])
     moment = compare(law, conditional, *spectra).moments[0]
     assert moment.finite_width == pytest.approx(0.6 / width, rel=1e-9)
-    assert moment.standard_error == pytest.approx(1e-3, rel=1e-9)
+    # that of the mean, and those of both means in the term they measure
+    share = narrow_width / (width - narrow_width)
+    assert moment.standard_error == pytest.approx(1e-3 * (1 + 2 * share**2) ** 0.5, rel=1e-9)
     assert moment.expected == 3.0
 
 
@@ -262,7 +264,8 @@ def test_the_report_is_the_same_on_any_executor_and_counts_its_progress():
     alone = fim.validate(40, 3, 5, progress=lambda done, total: calls.append((done, total)))
     with ThreadPoolExecutor(2) as executor:
         assert fim.validate(40, 3, 5, executor=executor) == alone
-    assert calls == [(done, 9) for done in range(1, 10)]
+    # three replicas, four times as many at half the width, three conditional laws
+    assert calls == [(done, 18) for done in range(1, 19)]
 
 
 def test_the_narrow_sample_is_drawn_with_another_seed():

@@ -113,19 +113,33 @@ class RealisedSolution:
         return cauchy_transform(self._program, z)
 
     @cached_property
-    def _table(self) -> tuple[_Reals, _Reals]:
-        """Midpoints and masses of cells that crowd at both ends."""
+    def _steps(self) -> tuple[_Reals, _Reals, _Reals]:
+        """Points that crowd at both ends, dx/dθ there, and the band's mass below them."""
         ((left, right),) = self.bands
         shift = self._program.shift
         angle = np.pi * np.arange(1, _TABLE) / _TABLE
-        share = 0.5 - 0.5 * np.cos(angle)
-        inner = shift + (left - shift) + (right - left) * share
-        steps = np.concatenate([[left], inner, [right]])
+        inner = shift + (left - shift) + (right - left) * (0.5 - 0.5 * np.cos(angle))
         smooth = RealisedSolution(
             (), self.bands, self.band_masses, self.accuracy, self._program
         ).cdf(inner)
+        return inner, 0.5 * (right - left) * np.sin(angle), smooth
+
+    @cached_property
+    def _table(self) -> tuple[_Reals, _Reals]:
+        """Midpoints and masses of cells that crowd at both ends."""
+        ((left, right),) = self.bands
+        inner, _, smooth = self._steps
+        steps = np.concatenate([[left], inner, [right]])
         mass = np.diff(np.concatenate([[0.0], smooth, [self.band_masses[0]]]))
         return 0.5 * (steps[1:] + steps[:-1]), np.maximum(mass, 0.0)
+
+    @property
+    def mean(self) -> float:
+        """First moment, by the trapezoid rule in θ for what is missing below the right end."""
+        ((_, right),) = self.bands
+        _, slope, smooth = self._steps
+        bands = self.band_masses[0] * right - float(slope @ smooth) * np.pi / _TABLE
+        return bands + sum(mass * at for at, mass in self.atoms)
 
     def nodes(self, splits: int = 1) -> tuple[_Reals, _Reals]:
         """Midpoints of a table of the distribution function, and its steps, whatever `splits`."""
@@ -133,9 +147,8 @@ class RealisedSolution:
 
 
 def checked(solution: RealisedSolution) -> RealisedSolution:
-    """The solution itself, if its table has the mean of the chain."""
-    x, weight = solution.nodes()
-    mean = float(weight @ x) + sum(mass * at for at, mass in solution.atoms)
+    """The solution itself, if its distribution function has the mean of the chain."""
+    mean = solution.mean
     want = solution._program.mean + solution._program.shift
     if not abs(mean / want - 1) < 1e-4:
         raise ConvergenceError(f"the mean of the realised law is {mean!r} instead of {want!r}")

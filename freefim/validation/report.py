@@ -36,7 +36,7 @@ class MomentCheck:
     expected, sampled : float
         The moment of the law, and the mean over replicas of (1/n) Σ λ_i^k.
     standard_error : float
-        Of `sampled`, from the spread over replicas.
+        Of `sampled` and of its measured 1/M term together, from the spread over replicas.
     finite_width : float
         Size of the 1/M term of `sampled`, measured by sampling at a smaller width as well.
     """

@@ -75,7 +75,7 @@ def check(net: ff.Network) -> dict[str, object]:
 def verdict(net: ff.Network) -> str:
     """PASS, or why sampled networks contradict the law."""
     try:
-        report = ff.ConditionalFIM(net).validate(width=WIDTH, replicas=8, seed=1)
+        report = ff.ConditionalFIM(net).validate(width=WIDTH, replicas=16, seed=1)
     except ff.ConvergenceError as problem:
         return f"no conditional law: {problem}"
     return "PASS" if report.passed else "; ".join(report.reasons)

@@ -9,13 +9,17 @@ from freefim.errors import ConvergenceError
 from freefim.free.atoms import chain_atoms
 from freefim.free.chain import Chain
 from freefim.free.projection_program import PADDING, WISHART, compile_chain
-from freefim.free.projection_solution import MASS_TOLERANCE, ProjectionSolution, lobatto_grid
+from freefim.free.projection_solution import (
+    MASS_TOLERANCE,
+    PANEL_LIMIT,
+    ProjectionSolution,
+    lobatto_grid,
+)
 
 __all__ = ["solve_projection"]
 
 Array = NDArray[np.float64]
 
-_PANEL_LIMIT = 400
 _SPECK = 1e-13
 _BLUR = 1e-10
 
@@ -66,7 +70,7 @@ def solve_projection(chain: Chain) -> ProjectionSolution:
             f"atoms and bands add up to {balance!r}, not to 1: {len(edges)} bands were found"
         )
     panels, count, failures = projection_kernels.solve_bands(
-        ops, par, start, edges, info, widths, lobatto_grid(), math.inf, _PANEL_LIMIT
+        ops, par, start, edges, info, widths, lobatto_grid(), math.inf, PANEL_LIMIT
     )
     if failures:
         raise ConvergenceError(

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from freefim.errors import SpecError
-from freefim.free.chain import Affine, Chain, Gaussian, Product
-from freefim.free.chain_law import ChainLaw
+from freefim.free.chains.chain import Affine, Chain, Gaussian, Product
+from freefim.free.chains.chain_law import ChainLaw
 from freefim.montecarlo import sample_networks
 from freefim.montecarlo.empirical import EmpiricalSpectrum
 from freefim.networks.activations import HardTanh, ShiftedReLU

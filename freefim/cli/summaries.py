@@ -9,7 +9,7 @@ import numpy as np
 
 from freefim.cli.problem import Problem
 from freefim.errors import SpecError
-from freefim.free.chain_law import ChainLaw
+from freefim.free.chains.chain_law import ChainLaw
 from freefim.montecarlo.empirical import EmpiricalSpectrum
 from freefim.networks.files import network_to_toml
 from freefim.spectra.conditional_fim import ConditionalFIM

@@ -15,7 +15,7 @@ from freefim.cli import outputs, summaries
 from freefim.cli.problem import Problem
 from freefim.cli.progress import Progress
 from freefim.errors import SpecError
-from freefim.free.chain_law import ChainLaw
+from freefim.free.chains.chain_law import ChainLaw
 from freefim.montecarlo.empirical import EmpiricalSpectrum
 from freefim.plots import save_figure
 from freefim.spectra.conditional_fim import ConditionalFIM

@@ -91,8 +91,8 @@ class Law(ABC):
 
         Examples
         --------
-        >>> from freefim.free.chain import Chain, Gaussian
-        >>> from freefim.free.chain_law import ChainLaw
+        >>> from freefim.free.chains.chain import Chain, Gaussian
+        >>> from freefim.free.chains.chain_law import ChainLaw
         >>> law = ChainLaw(Chain(1, (Gaussian(0.25, 1),)))  # Marchenko–Pastur, ratio 1/4
         >>> bool(abs(law.pdf(1.0) - ((2.25 - 1) * (1 - 0.25)) ** 0.5 / (0.5 * np.pi)) < 1e-14)
         True
@@ -119,8 +119,8 @@ class Law(ABC):
 
         Examples
         --------
-        >>> from freefim.free.chain import Chain, Gaussian
-        >>> from freefim.free.chain_law import ChainLaw
+        >>> from freefim.free.chains.chain import Chain, Gaussian
+        >>> from freefim.free.chains.chain_law import ChainLaw
         >>> law = ChainLaw(Chain(1, (Gaussian(0.25, 1),)))  # Marchenko–Pastur, ratio 1/4
         >>> float(law.cdf(np.inf)), float(law.cdf(law.support[0]))
         (1.0, 0.0)
@@ -152,8 +152,8 @@ class Law(ABC):
 
         Examples
         --------
-        >>> from freefim.free.chain import Chain, Gaussian
-        >>> from freefim.free.chain_law import ChainLaw
+        >>> from freefim.free.chains.chain import Chain, Gaussian
+        >>> from freefim.free.chains.chain_law import ChainLaw
         >>> law = ChainLaw(Chain(1, (Gaussian(0.25, 1),)))  # Marchenko–Pastur, ratio 1/4
         >>> bool(abs(law.cdf(law.icdf(0.3)) - 0.3) < 1e-12)
         True
@@ -252,8 +252,8 @@ class Law(ABC):
 
         Examples
         --------
-        >>> from freefim.free.chain import Chain, Gaussian
-        >>> from freefim.free.chain_law import ChainLaw
+        >>> from freefim.free.chains.chain import Chain, Gaussian
+        >>> from freefim.free.chains.chain_law import ChainLaw
         >>> law = ChainLaw(Chain(1, (Gaussian(0.25, 1),)))  # Marchenko–Pastur, ratio 1/4
         >>> z = 1 + 1j
         >>> g = law.cauchy(z)
@@ -288,8 +288,8 @@ class Law(ABC):
 
         Examples
         --------
-        >>> from freefim.free.chain import Chain, Gaussian
-        >>> from freefim.free.chain_law import ChainLaw
+        >>> from freefim.free.chains.chain import Chain, Gaussian
+        >>> from freefim.free.chains.chain_law import ChainLaw
         >>> law = ChainLaw(Chain(1, (Gaussian(0.25, 1),)))  # Marchenko–Pastur, ratio 1/4
         >>> bool(abs(law.r_transform(0.5) - 1 / (1 - 0.125)) < 1e-12)
         True
@@ -317,8 +317,8 @@ class Law(ABC):
 
         Examples
         --------
-        >>> from freefim.free.chain import Chain, Gaussian
-        >>> from freefim.free.chain_law import ChainLaw
+        >>> from freefim.free.chains.chain import Chain, Gaussian
+        >>> from freefim.free.chains.chain_law import ChainLaw
         >>> law = ChainLaw(Chain(1, (Gaussian(0.25, 1),)))  # Marchenko–Pastur, ratio 1/4
         >>> bool(abs(law.s_transform(-0.5) - 1 / (1 - 0.125)) < 1e-12)
         True

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from freefim.errors import ConvergenceError
-from freefim.free.paths import REACH, End, Flat, Piece, Tail
+from freefim.free.leaves.paths import REACH, End, Flat, Piece, Tail
 from freefim.networks.custom import CustomActivation
 
 __all__ = ["custom_parts"]

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from freefim.errors import ConvergenceError, SpecError
-from freefim.free.contour import contour_leaf
-from freefim.free.leaves import Atomic, CosineSquared, GaussianBump, Leaf, SechFourth, TwoPoint
-from freefim.free.paths import End, Flat, Piece, Tail
+from freefim.free.leaves.contour import contour_leaf
+from freefim.free.leaves.leaf import Atomic, CosineSquared, GaussianBump, Leaf, SechFourth, TwoPoint
+from freefim.free.leaves.paths import End, Flat, Piece, Tail
 from freefim.networks.activations import (
     ELU,
     GELU,

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import ArrayLike
 
 from freefim.errors import SpecError
-from freefim.free.chain import Affine, Chain, Corner, Gaussian, Move, Padding, Product
-from freefim.free.chain_law import ChainLaw
-from freefim.free.leaves import Leaf, TwoPoint
+from freefim.free.chains.chain import Affine, Chain, Corner, Gaussian, Move, Padding, Product
+from freefim.free.chains.chain_law import ChainLaw
+from freefim.free.leaves.leaf import Leaf, TwoPoint
 from freefim.networks.activations import Abs, LeakyReLU, Linear, ReLU
 from freefim.networks.gates import gate_law, realised_gate
 from freefim.networks.network import Network

@@ -149,8 +149,8 @@ def compare(
     --------
     Orthogonal linear networks have their law, the point mass L, at any width:
 
-    >>> from freefim.free.chain import Chain
-    >>> from freefim.free.chain_law import ChainLaw
+    >>> from freefim.free.chains.chain import Chain
+    >>> from freefim.free.chains.chain_law import ChainLaw
     >>> from freefim.montecarlo import sample_networks
     >>> from freefim.networks.network import Network
     >>> wide, narrow = (sample_networks(Network(3, "linear"), width, 2) for width in (8, 4))

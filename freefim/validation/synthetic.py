@@ -45,8 +45,8 @@ def null_distance(law: Law, size: int, rng: np.random.Generator) -> float:
     --------
     A law of one atom is met exactly:
 
-    >>> from freefim.free.chain import Chain
-    >>> from freefim.free.chain_law import ChainLaw
+    >>> from freefim.free.chains.chain import Chain
+    >>> from freefim.free.chains.chain_law import ChainLaw
     >>> null_distance(ChainLaw(Chain(2.0, ())), 3, np.random.default_rng(0))
     0.0
     """

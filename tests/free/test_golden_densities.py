@@ -7,8 +7,8 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from freefim.free.chain import numeric
-from freefim.free.joint import solve_joint
+from freefim.free.chains.chain import numeric
+from freefim.free.joint.solve import solve_joint
 from freefim.networks.network import Network
 from freefim.spectra.conditional_fim import ConditionalFIM
 

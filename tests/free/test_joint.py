@@ -12,12 +12,12 @@ from scipy.optimize import root
 from scipy.special import ndtr
 
 from freefim.errors import ConvergenceError
-from freefim.free.chain import Affine, Chain, Corner, Gaussian, Padding, Product, numeric
-from freefim.free.joint import solve_joint
-from freefim.free.joint_program import compile_chain, leaf_table
-from freefim.free.joint_realised import RealisedSolution
-from freefim.free.leaves import Atomic, CosineSquared, GaussianBump, SechFourth, TwoPoint
-from freefim.free.moments import chain_moments
+from freefim.free.chains.chain import Affine, Chain, Corner, Gaussian, Padding, Product, numeric
+from freefim.free.chains.moments import chain_moments
+from freefim.free.joint.program import compile_chain, leaf_table
+from freefim.free.joint.realised import RealisedSolution
+from freefim.free.joint.solve import solve_joint
+from freefim.free.leaves.leaf import Atomic, CosineSquared, GaussianBump, SechFourth, TwoPoint
 from freefim.networks.network import Network
 from freefim.spectra.conditional_fim import ConditionalFIM
 
@@ -61,7 +61,7 @@ def leaf_integral(gate, variance, w):
 @pytest.mark.parametrize("name", GATES)
 @pytest.mark.parametrize("w", [3 + 0.1j, 0.5 + 0.5j, -0.3 + 0.2j, 2.5 + 0j])
 def test_the_transform_of_a_gate_is_its_integral(name, w):
-    from freefim.free.joint_kernels import leaf_values
+    from freefim.free.joint.kernels import leaf_values
 
     leaf, gate = GATES[name]
     with mp.workdps(25):
@@ -73,7 +73,7 @@ def test_the_transform_of_a_gate_is_its_integral(name, w):
 
 @pytest.mark.parametrize("name", GATES)
 def test_the_transform_continues_across_the_cut(name):
-    from freefim.free.joint_kernels import leaf_values
+    from freefim.free.joint.kernels import leaf_values
 
     leaf, _ = GATES[name]
     x, step = 0.37 * leaf.maximum, 1e-4
@@ -84,7 +84,7 @@ def test_the_transform_continues_across_the_cut(name):
 
 
 def test_kernels_run_the_same_in_plain_python():
-    from freefim.free.joint_kernels import leaf_values, solve_each
+    from freefim.free.joint.kernels import leaf_values, solve_each
 
     table = leaf_table([SechFourth(1.3)])
     w = np.array([0.3 + 0.2j, 0.9 + 0.01j])
@@ -143,7 +143,7 @@ def test_density_of_two_hidden_tanh_layers_solves_the_equations(y_share):
         errors = [m2 - inner, z2 / y - 1]
         return [part for error in errors for part in (error.real, error.imag)]
 
-    from freefim.free.joint_start import descend
+    from freefim.free.joint.start import descend
 
     _, guess, _ = descend(compile_chain(chain), complex(y))
     found = root(equations, (guess * (1 + 1e-3)).view(float), tol=1e-14)

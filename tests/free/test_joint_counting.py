@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from freefim.free.chain import numeric
-from freefim.free.joint import solve_joint
-from freefim.free.joint_counting import mass_above
-from freefim.free.joint_program import compile_chain
+from freefim.free.chains.chain import numeric
+from freefim.free.joint.counting import mass_above
+from freefim.free.joint.program import compile_chain
+from freefim.free.joint.solve import solve_joint
 from freefim.networks.network import Network
 from freefim.spectra.conditional_fim import ConditionalFIM
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from freefim.errors import ConvergenceError
-from freefim.free.contour import contour_leaf
-from freefim.free.leaves import Atomic, CosineSquared, GaussianBump, SechFourth, TwoPoint
-from freefim.free.paths import End, Flat, Piece, Tail
+from freefim.free.leaves.contour import contour_leaf
+from freefim.free.leaves.leaf import Atomic, CosineSquared, GaussianBump, SechFourth, TwoPoint
+from freefim.free.leaves.paths import End, Flat, Piece, Tail
 
 VARIANCES = ("0.05", "0.3", "1", "3", "10", "40")
 SMOOTH = {
@@ -36,8 +36,8 @@ def certified():
 
 def transform(leaf, w):
     """m and 1 + m by the compiled kernels."""
-    from freefim.free.joint_kernels import leaf_values
-    from freefim.free.joint_program import leaf_table
+    from freefim.free.joint.kernels import leaf_values
+    from freefim.free.joint.program import leaf_table
 
     values = leaf_values(np.array([w], dtype=complex), 0, *leaf_table((leaf,)))[0]
     return values[0], values[1]

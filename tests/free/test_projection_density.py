@@ -4,10 +4,11 @@ import mpmath
 import numpy as np
 import pytest
 
-from freefim.free import gap_kernels, projection_kernels
-from freefim.free.chain import Affine, Chain, Corner, Gaussian, Padding, Product
-from freefim.free.leaves import TwoPoint
-from freefim.free.projection import solve_projection
+from freefim.free.chains.chain import Affine, Chain, Corner, Gaussian, Padding, Product
+from freefim.free.leaves.leaf import TwoPoint
+from freefim.free.projection import gap_kernels
+from freefim.free.projection import kernels as projection_kernels
+from freefim.free.projection.solve import solve_projection
 
 
 def scale(solution):

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from freefim.free.chain import Affine, Chain, Corner, Gaussian, Padding, Product
-from freefim.free.leaves import TwoPoint
-from freefim.free.projection import solve_projection
+from freefim.free.chains.chain import Affine, Chain, Corner, Gaussian, Padding, Product
+from freefim.free.leaves.leaf import TwoPoint
+from freefim.free.projection.solve import solve_projection
 
 COMPARED, ORDER = 6, 9
 

@@ -8,10 +8,10 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from freefim.free.chain import Affine, Chain, Corner, Gaussian, Padding, Product
-from freefim.free.leaves import TwoPoint
-from freefim.free.projection import solve_projection
-from freefim.free.projection_program import is_projection_chain
+from freefim.free.chains.chain import Affine, Chain, Corner, Gaussian, Padding, Product
+from freefim.free.leaves.leaf import TwoPoint
+from freefim.free.projection.program import is_projection_chain
+from freefim.free.projection.solve import solve_projection
 
 
 def gate(complement, high=1.0):

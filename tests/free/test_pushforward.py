@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from freefim.free.chain import Affine, Chain, Product
-from freefim.free.joint import solve_joint
-from freefim.free.pushforward import PushforwardSolution
+from freefim.free.chains.chain import Affine, Chain, Product
+from freefim.free.joint.pushforward import PushforwardSolution
+from freefim.free.joint.solve import solve_joint
 from freefim.networks.activations import ELU, GELU, SiLU, Softplus
 from freefim.networks.gates import gate_law
 

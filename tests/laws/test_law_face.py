@@ -9,10 +9,10 @@ from scipy.integrate import quad
 
 import freefim as ff
 from freefim.errors import SpecError
-from freefim.free.chain import Affine, Chain, Corner, Gaussian, Padding, Product
-from freefim.free.chain_law import ChainLaw
-from freefim.free.leaves import TwoPoint
-from freefim.free.moments import free_cumulants
+from freefim.free.chains.chain import Affine, Chain, Corner, Gaussian, Padding, Product
+from freefim.free.chains.chain_law import ChainLaw
+from freefim.free.chains.moments import free_cumulants
+from freefim.free.leaves.leaf import TwoPoint
 from freefim.spectra.conditional_fim import ConditionalFIM
 
 

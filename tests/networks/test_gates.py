@@ -9,7 +9,7 @@ from scipy.optimize import brentq
 from scipy.special import expit, ndtr
 
 from freefim.errors import ConvergenceError, SpecError
-from freefim.free.leaves import Atomic, CosineSquared, GaussianBump, SechFourth, TwoPoint
+from freefim.free.leaves.leaf import Atomic, CosineSquared, GaussianBump, SechFourth, TwoPoint
 from freefim.networks.activations import (
     ELU,
     GELU,

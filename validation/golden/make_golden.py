@@ -18,10 +18,10 @@ import flint
 import numpy as np
 
 import freefim as ff
-from freefim.free.chain import Affine, Gaussian, Product, numeric
-from freefim.free.joint_kernels import leaf_values
-from freefim.free.joint_program import compile_chain, leaf_table
-from freefim.free.joint_start import descend
+from freefim.free.chains.chain import Affine, Gaussian, Product, numeric
+from freefim.free.joint.kernels import leaf_values
+from freefim.free.joint.program import compile_chain, leaf_table
+from freefim.free.joint.start import descend
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "tests" / "free"))

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from freefim.errors import ConvergenceError
-from freefim.free.chain import Chain, numeric
-from freefim.free.derivation import Derivation
+from freefim.free.chains.chain import Chain, numeric
+from freefim.free.chains.derivation import Derivation
+from freefim.free.chains.moments import chain_moments, is_rational
 from freefim.free.law import Law
-from freefim.free.moments import chain_moments, is_rational
-from freefim.free.projection import solve_projection
-from freefim.free.projection_program import is_projection_chain
+from freefim.free.projection.program import is_projection_chain
+from freefim.free.projection.solve import solve_projection
 from freefim.free.solution import Solution
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class ChainLaw(Law):
     --------
     X Xᵀ with X a square Gaussian matrix of variance 1/n has Catalan moments:
 
-    >>> from freefim.free.chain import Chain, Gaussian
+    >>> from freefim.free.chains.chain import Chain, Gaussian
     >>> law = ChainLaw(Chain(1, (Gaussian(1, 1),)))
     >>> [int(law.moment(k)) for k in (1, 2, 3, 4)]
     [1, 2, 5, 14]
@@ -68,7 +68,7 @@ class ChainLaw(Law):
         with _in_range():
             if is_projection_chain(self.chain):
                 return solve_projection(self.chain)
-            from freefim.free.joint import solve_joint
+            from freefim.free.joint.solve import solve_joint
 
             return solve_joint(numeric(self.chain))
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from freefim.free.paths import Flat, Piece
+    from freefim.free.leaves.paths import Flat, Piece
 
 __all__ = [
     "VISIBLE",
@@ -329,7 +329,7 @@ class Contour(_Arrays):
 
     With :math:`\nu` the law of g(h), the path of h is bent so that g(h) has a negative imaginary
     part: :math:`m(w) = \sum_k c_k g_k/(w - g_k)` then holds for w in the upper half-plane, on the
-    real axis and slightly below it. `freefim.free.contour` builds such nodes.
+    real axis and slightly below it. `freefim.free.leaves.contour` builds such nodes.
 
     Parameters
     ----------

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from freefim.free.accuracy import Accuracy
-from freefim.free.joint_program import Program
-from freefim.free.joint_start import cauchy_transform
-from freefim.free.panels import Band
+from freefim.free.joint.panels import Band
+from freefim.free.joint.program import Program
+from freefim.free.joint.start import cauchy_transform
 
 __all__ = ["JointSolution"]
 

@@ -119,7 +119,7 @@ class ProjectionSolution:
     @cached_property
     def _quadrature(self) -> tuple[Array, Array, float]:
         """Panels that resolve the density, its values there, the largest defect of a mass."""
-        from freefim.free.projection_kernels import solve_bands
+        from freefim.free.projection.kernels import solve_bands
 
         if not self.bands:
             return np.empty((0, 3)), np.empty((0, 17)), 0.0
@@ -175,7 +175,7 @@ class ProjectionSolution:
     def _evaluate(self, x: Array, band: NDArray[np.int64], *, want_mass: bool) -> Array:
         if x.size == 0:
             return np.empty(0)
-        from freefim.free.projection_kernels import evaluate
+        from freefim.free.projection.kernels import evaluate
 
         order = np.argsort(x, kind="stable") if np.any(np.diff(x) < 0.0) else slice(None)
         ops, par, start = self._curve
@@ -194,7 +194,7 @@ class ProjectionSolution:
 
     def _cauchy_upper(self, z: NDArray[np.complex128]) -> NDArray[np.complex128]:
         """Continuation down a straight line from far above, with the sheet test at every step."""
-        from freefim.free.projection_kernels import curve
+        from freefim.free.projection.kernels import curve
 
         ops, par, start = self._curve
         z = z.real + 1j * np.maximum(z.imag, 1e-14 * np.abs(z))
@@ -218,7 +218,7 @@ class ProjectionSolution:
     def _newton(
         self, t: NDArray[np.complex128], target: NDArray[np.complex128]
     ) -> tuple[NDArray[np.complex128], NDArray[np.bool_]]:
-        from freefim.free.projection_kernels import curve
+        from freefim.free.projection.kernels import curve
 
         ops, par, start = self._curve
         rounding = 1e-14 * (len(ops) + 4)
@@ -240,7 +240,7 @@ class ProjectionSolution:
 
     def _cauchy_real(self, x: Array) -> NDArray[np.complex128]:
         """G on the gaps, nan inside the bands and infinite at the atoms."""
-        from freefim.free.gap_kernels import gap_values
+        from freefim.free.projection.gap_kernels import gap_values
 
         values = np.full(x.shape, np.nan)
         _, inside = self._locate(x)

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from freefim.free.accuracy import Accuracy
-from freefim.free.contour import piece_quadrature
-from freefim.free.joint_program import Program
-from freefim.free.joint_start import cauchy_transform
-from freefim.free.leaves import Contour
-from freefim.free.paths import REACH, Flat, Piece
+from freefim.free.joint.program import Program
+from freefim.free.joint.start import cauchy_transform
+from freefim.free.leaves.contour import piece_quadrature
+from freefim.free.leaves.leaf import Contour
+from freefim.free.leaves.paths import REACH, Flat, Piece
 
 __all__ = ["PushforwardSolution", "push_forward"]
 

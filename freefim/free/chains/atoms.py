@@ -1,6 +1,6 @@
 """Point masses of a chain, by the exact rules: never read off a density."""
 
-from freefim.free.chain import Affine, Chain, Corner, Gaussian, Move, Padding, Product
+from freefim.free.chains.chain import Affine, Chain, Corner, Gaussian, Move, Padding, Product
 
 __all__ = ["chain_atoms"]
 

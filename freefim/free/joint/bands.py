@@ -4,13 +4,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from freefim.errors import ConvergenceError
-from freefim.free.joint_edges import Edge, outer_edge
-from freefim.free.joint_gaps import GapFoundError, GapPiece, look_for_gap
-from freefim.free.joint_panels import FLOOR, MOST_PANELS, Tracer
-from freefim.free.joint_program import Program
-from freefim.free.joint_start import descend
-from freefim.free.leaves import Leaf
-from freefim.free.panels import Band
+from freefim.free.joint.adaptive_panels import FLOOR, MOST_PANELS, Tracer
+from freefim.free.joint.edges import Edge, outer_edge
+from freefim.free.joint.gaps import GapFoundError, GapPiece, look_for_gap
+from freefim.free.joint.panels import Band
+from freefim.free.joint.program import Program
+from freefim.free.joint.start import descend
+from freefim.free.leaves.leaf import Leaf
 
 __all__ = ["bottom_edge", "solve_bands"]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from freefim.free.joint_program import Program
+from freefim.free.joint.program import Program
 
 __all__ = ["Edge", "outer_edge"]
 
@@ -29,7 +29,7 @@ class Edge:
 
 def outer_edge(program: Program, *, right: bool) -> Edge:
     """Scan w_0 toward its leaf from far right, or far left; the end where z stops increasing."""
-    from freefim.free.joint_kernels import real_point
+    from freefim.free.joint.kernels import real_point
 
     leaves = program.leaves
     highs = np.array([leaf.maximum for leaf in leaves])

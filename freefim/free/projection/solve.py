@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from freefim.errors import ConvergenceError
-from freefim.free.atoms import chain_atoms
-from freefim.free.chain import Chain
-from freefim.free.projection_program import PADDING, WISHART, compile_chain
-from freefim.free.projection_solution import (
+from freefim.free.chains.atoms import chain_atoms
+from freefim.free.chains.chain import Chain
+from freefim.free.projection.program import PADDING, WISHART, compile_chain
+from freefim.free.projection.solution import (
     MASS_TOLERANCE,
     PANEL_LIMIT,
     ProjectionSolution,
@@ -33,7 +33,7 @@ def solve_projection(chain: Chain) -> ProjectionSolution:
         If the masses of atoms and bands do not balance, or the density does not integrate to
         the exact mass of its band within 1e-10.
     """
-    from freefim.free import gap_kernels, projection_kernels
+    from freefim.free.projection import gap_kernels, kernels
 
     ops, par, start = compile_chain(chain)
     atoms = chain_atoms(chain)
@@ -47,7 +47,7 @@ def solve_projection(chain: Chain) -> ProjectionSolution:
         raise ConvergenceError("the outer gap of the law was not found: the scales overflow")
     edges = np.ascontiguousarray(np.column_stack([gaps[:-1, 1], gaps[1:, 0]]))
     slopes = gap_kernels.edge_slopes(ops, par, start, edges.ravel())
-    info = projection_kernels.describe_edges(ops, par, start, edges.ravel(), slopes)
+    info = kernels.describe_edges(ops, par, start, edges.ravel(), slopes)
     info = info.reshape(-1, 2, 6)
     widths = np.ascontiguousarray(info[:, 0, 5])
     # at a hard edge rounding may split off a band without width or mass
@@ -69,7 +69,7 @@ def solve_projection(chain: Chain) -> ProjectionSolution:
         raise ConvergenceError(
             f"atoms and bands add up to {balance!r}, not to 1: {len(edges)} bands were found"
         )
-    panels, count, failures = projection_kernels.solve_bands(
+    panels, count, failures = kernels.solve_bands(
         ops, par, start, edges, info, widths, lobatto_grid(), math.inf, PANEL_LIMIT
     )
     if failures:

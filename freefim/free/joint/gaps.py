@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from freefim.errors import ConvergenceError
-from freefim.free.joint_program import Program
-from freefim.free.joint_start import descend
+from freefim.free.joint.program import Program
+from freefim.free.joint.start import descend
 
 __all__ = ["GapFoundError", "GapPiece", "gap_around", "look_for_gap"]
 
@@ -49,7 +49,7 @@ def _branches(program: Program, w: _Reals) -> tuple[_Reals, _Reals] | None:
 
 def gap_around(program: Program, w: _Reals) -> GapPiece | None:
     """The gap that holds the real solution w (K,), or None if there is none."""
-    from freefim.free.joint_kernels import real_point
+    from freefim.free.joint.kernels import real_point
 
     branches = _branches(program, w)
     if branches is None:

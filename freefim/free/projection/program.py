@@ -11,8 +11,8 @@ An operation is a row (b, g, c, q), with its kind beside it:
 import numpy as np
 from numpy.typing import NDArray
 
-from freefim.free.chain import Affine, Chain, Corner, Gaussian, Padding, Product
-from freefim.free.leaves import TwoPoint
+from freefim.free.chains.chain import Affine, Chain, Corner, Gaussian, Padding, Product
+from freefim.free.leaves.leaf import TwoPoint
 
 __all__ = ["compile_chain", "is_projection_chain"]
 

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from freefim.errors import ConvergenceError
-from freefim.free.leaves import VISIBLE, Contour
-from freefim.free.paths import REACH, End, Flat, Outwards, Path, Piece, Tail, path_of
+from freefim.free.leaves.leaf import VISIBLE, Contour
+from freefim.free.leaves.paths import REACH, End, Flat, Outwards, Path, Piece, Tail, path_of
 
 __all__ = ["contour_leaf", "piece_quadrature"]
 
@@ -215,7 +215,7 @@ def contour_leaf(
     --------
     The law of e^{2h} for h < 0 and of 1 for h > 0 has half of its mass at 1:
 
-    >>> from freefim.free.paths import End, Flat, Piece, Tail
+    >>> from freefim.free.leaves.paths import End, Flat, Piece, Tail
     >>> slope = Piece(np.exp, Tail(rate=2.0, limit=0.0), End(0.0, "kink"))
     >>> leaf = contour_leaf([slope, Flat(0.0, np.inf, 1.0)], variance=1.0)
     >>> leaf.atoms

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from freefim.free.chain import Affine, Chain, Corner, Gaussian, Move, Padding, Product
-from freefim.free.leaves import Leaf, TwoPoint, sech_fourth
+from freefim.free.chains.chain import Affine, Chain, Corner, Gaussian, Move, Padding, Product
+from freefim.free.leaves.leaf import Leaf, TwoPoint, sech_fourth
 
 __all__ = ["Program", "compile_chain", "leaf_table"]
 

@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from freefim._jit import inline, kernel
-from freefim.free.projection_program import CORNER, GATE, PADDING, WISHART
+from freefim.free.projection.program import CORNER, GATE, PADDING, WISHART
 
 LANES = 8
 NODES = 17

@@ -12,8 +12,8 @@ from math import comb
 from typing import Any
 
 from freefim.errors import SpecError
-from freefim.free.chain import Affine, Chain, Corner, Gaussian, Move, Padding, Product
-from freefim.free.leaves import Leaf, TwoPoint
+from freefim.free.chains.chain import Affine, Chain, Corner, Gaussian, Move, Padding, Product
+from freefim.free.leaves.leaf import Leaf, TwoPoint
 
 __all__ = ["chain_moments", "free_cumulants", "is_rational"]
 

@@ -9,16 +9,16 @@ import numpy as np
 
 from freefim.errors import ConvergenceError
 from freefim.free.accuracy import Accuracy
-from freefim.free.chain import Chain
-from freefim.free.joint_bands import bottom_edge, solve_bands
-from freefim.free.joint_counting import mass_above
-from freefim.free.joint_edges import outer_edge
-from freefim.free.joint_program import Program, compile_chain
-from freefim.free.joint_realised import HEIGHT, RealisedSolution, checked
-from freefim.free.joint_solution import JointSolution
-from freefim.free.leaves import Atomic, Contour, Leaf
-from freefim.free.panels import Band
-from freefim.free.pushforward import PushforwardSolution, push_forward
+from freefim.free.chains.chain import Chain
+from freefim.free.joint.bands import bottom_edge, solve_bands
+from freefim.free.joint.counting import mass_above
+from freefim.free.joint.edges import outer_edge
+from freefim.free.joint.panels import Band
+from freefim.free.joint.program import Program, compile_chain
+from freefim.free.joint.pushforward import PushforwardSolution, push_forward
+from freefim.free.joint.realised import HEIGHT, RealisedSolution, checked
+from freefim.free.joint.solution import JointSolution
+from freefim.free.leaves.leaf import Atomic, Contour, Leaf
 
 __all__ = ["solve_joint"]
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from freefim.errors import ConvergenceError
 from freefim.free.accuracy import Accuracy
-from freefim.free.joint_program import Program
-from freefim.free.joint_start import cauchy_transform, descend
+from freefim.free.joint.program import Program
+from freefim.free.joint.start import cauchy_transform, descend
 
 __all__ = ["HEIGHT", "RealisedSolution", "checked"]
 
@@ -48,7 +48,7 @@ class RealisedSolution:
 
     def _solve(self, x: _Reals) -> tuple[_Nodes, _Nodes]:
         """N = y·G and the unknowns just above every x, any order."""
-        from freefim.free.joint_kernels import follow
+        from freefim.free.joint.kernels import follow
 
         program = self._program
         y = (x - program.shift) * (1 + 1j * HEIGHT)
@@ -89,7 +89,7 @@ class RealisedSolution:
 
     def cdf(self, x: _Reals) -> _Reals:
         """Mass at or to the left of x."""
-        from freefim.free.joint_kernels import mass_above
+        from freefim.free.joint.kernels import mass_above
 
         x = np.asarray(x, dtype=float)
         out = np.where(np.isnan(x), np.nan, 0.0)

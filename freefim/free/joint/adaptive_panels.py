@@ -7,11 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from freefim.errors import ConvergenceError
-from freefim.free.joint_gaps import look_for_gap
-from freefim.free.joint_program import Program
-from freefim.free.joint_start import descend
-from freefim.free.leaves import Leaf
-from freefim.free.panels import (
+from freefim.free.joint.gaps import look_for_gap
+from freefim.free.joint.panels import (
     NODES,
     Band,
     chebyshev_nodes,
@@ -20,6 +17,9 @@ from freefim.free.panels import (
     refinement,
     tail,
 )
+from freefim.free.joint.program import Program
+from freefim.free.joint.start import descend
+from freefim.free.leaves.leaf import Leaf
 
 __all__ = ["FLOOR", "MOST_PANELS", "Tracer"]
 
@@ -54,7 +54,7 @@ class Tracer:
 
     def carry(self, t0: float, ts: _Reals, w: _Nodes, dw: _Nodes) -> tuple[_Nodes, ...]:
         """n, w, dw and rounding at the parameters ts, reached in order from t0."""
-        from freefim.free.joint_kernels import follow
+        from freefim.free.joint.kernels import follow
 
         reached, n, ws, dws, losses = follow(
             *self.program.arrays, self.program.eps, *self.path, t0, ts, w.copy(), dw.copy()
@@ -170,7 +170,7 @@ class Tracer:
 
         Beside a marginal atom the square of the profile grows like the log of the distance s.
         """
-        from freefim.free.joint_kernels import solve_each
+        from freefim.free.joint.kernels import solve_each
 
         far = width * np.geomspace(32.0, 0.5, 64)
         t = far if at_left else np.pi - far
@@ -204,7 +204,7 @@ class Tracer:
         self, inner: _Reals, guess: _Nodes, t: _Reals, ws: _Nodes, dws: _Nodes
     ) -> tuple[_Nodes, ...]:
         """Newton from interpolated guesses; where one fails, carried from the nearest node."""
-        from freefim.free.joint_kernels import solve_each
+        from freefim.free.joint.kernels import solve_each
 
         slopes = np.empty_like(guess)
         y = np.exp(self.band.log_y(inner)).astype(complex)

@@ -7,8 +7,8 @@ is π times the mass to the right. No density enters, so this certifies quadratu
 import numpy as np
 
 from freefim.errors import ConvergenceError
-from freefim.free.joint_program import Program
-from freefim.free.joint_start import descend
+from freefim.free.joint.program import Program
+from freefim.free.joint.start import descend
 
 __all__ = ["mass_above"]
 
@@ -24,7 +24,7 @@ def mass_above(program: Program, y: float) -> float:
     ConvergenceError
         If the path cannot be followed.
     """
-    from freefim.free.joint_kernels import follow
+    from freefim.free.joint.kernels import follow
 
     far = 1j * _FAR * (program.mean + np.sqrt(program.second))
     _, w, dw = descend(program, far)

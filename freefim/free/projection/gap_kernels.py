@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from freefim._jit import inline, kernel
-from freefim.free.projection_program import CORNER, GATE, PADDING, WISHART
+from freefim.free.projection.program import CORNER, GATE, PADDING, WISHART
 
 PASS = 1 << 30
 EPS = 2.220446049250313e-16

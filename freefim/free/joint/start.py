@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from freefim.errors import ConvergenceError
-from freefim.free.joint_program import Program
+from freefim.free.joint.program import Program
 
 __all__ = ["cauchy_transform", "descend"]
 
@@ -50,7 +50,7 @@ def _far_start(program: Program, y: complex) -> _Nodes:
 
 def descend(program: Program, y: complex) -> tuple[complex, _Nodes, _Nodes]:
     """Carry the solution from far above to y in the closed upper half-plane: n, w, dw/dlog y."""
-    from freefim.free.joint_kernels import follow, solve_each
+    from freefim.free.joint.kernels import follow, solve_each
 
     reach = 30.0 * (len(program.leaves) + 1) * program.mean + abs(y)
     for _ in range(4):

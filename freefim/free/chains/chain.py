@@ -7,7 +7,7 @@ The law of a chain is the curve :math:`\omega \mapsto (z, G)` that starts at the
 from dataclasses import dataclass
 from fractions import Fraction
 
-from freefim.free.leaves import Leaf, TwoPoint
+from freefim.free.leaves.leaf import Leaf, TwoPoint
 
 __all__ = ["Affine", "Chain", "Corner", "Gaussian", "Move", "Padding", "Product", "numeric"]
 

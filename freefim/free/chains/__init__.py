@@ -1,0 +1,1 @@
+"""Chains of free operations: their description, exact facts, and law."""

@@ -1,0 +1,1 @@
+"""Chains with any leaves: one Newton system for all unknowns."""

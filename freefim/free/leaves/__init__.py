@@ -1,0 +1,1 @@
+"""Exact leaves: the laws of gates by their transforms."""

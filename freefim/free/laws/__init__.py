@@ -1,0 +1,1 @@
+"""Laws by name: those that are given, and those that free operations make of them."""

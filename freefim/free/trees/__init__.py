@@ -1,0 +1,1 @@
+"""Trees of free operations: laws made of laws, and their solution."""

@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 
 _SETTLED, _ACCEPTED = 1e-13, 1e-9
 _MOST_SPLITS = 512
+# Logarithms of the largest numbers.
+_MAGNITUDES = 700.0
 
 
 def expect(solution: "Solution", function: Callable[[Array], ArrayLike]) -> float:
@@ -83,7 +85,9 @@ def _in_bands(solution: "Solution", p: Array, left: Array, right: Array) -> Arra
     from scipy.optimize.elementwise import find_root
 
     def place(theta: Array, left: Array, right: Array) -> Array:
-        inner = left + (right - left) * np.sin(0.5 * theta) ** 2
+        unbounded = np.isinf(left) | np.isinf(right)
+        width = np.where(unbounded, 0.0, np.where(unbounded, 0.0, right) - left)
+        inner = np.where(unbounded, _on_a_line(theta, left, right), left + width * np.sin(0.5 * theta) ** 2)
         return np.asarray(np.clip(inner, left, right))
 
     def excess(theta: Array, p: Array, left: Array, right: Array) -> Array:
@@ -98,3 +102,10 @@ def _in_bands(solution: "Solution", p: Array, left: Array, right: Array) -> Arra
         worst = p[~result.success][0]
         raise ConvergenceError(f"the quantile of p = {float(worst)!r} did not converge")
     return place(result.x, left, right)
+
+
+def _on_a_line(theta: Array, left: Array, right: Array) -> Array:
+    """Bands without end: θ in [0, π] runs through every order of magnitude."""
+    t = _MAGNITUDES * (2.0 * theta / np.pi - 1.0)
+    ray = np.where(np.isinf(left), right - np.exp(-t), left + np.exp(t))
+    return np.where(np.isinf(left) & np.isinf(right), np.sinh(t), ray)

@@ -1,10 +1,13 @@
 """Laws made of laws by free operations: frozen nodes, solved when their numbers are asked for."""
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from freefim.errors import SpecError
 from freefim.free.law import Law
+from freefim.free.laws.numbers import Number, number
 from freefim.free.solution import Solution
 
 __all__ = [
@@ -15,14 +18,13 @@ __all__ = [
     "FreeSum",
     "Inverse",
     "MultiplicativePower",
+    "NamedLaw",
     "Padded",
     "Rectangular",
     "SingularValues",
     "Square",
     "TreeLaw",
 ]
-
-Number = Any
 
 
 class TreeLaw(Law):
@@ -36,6 +38,15 @@ class TreeLaw(Law):
         return solve_tree(self)
 
 
+class NamedLaw(TreeLaw):
+    """A law with a name of its own, and the tree over given laws that makes it."""
+
+    @property
+    @abstractmethod
+    def construction(self) -> Law:
+        """The tree that makes the law."""
+
+
 @dataclass(frozen=True)
 class FreeSum(TreeLaw):
     """A + B, A and B free."""
@@ -43,13 +54,24 @@ class FreeSum(TreeLaw):
     left: Law
     right: Law
 
+    def __post_init__(self) -> None:
+        _check_law("left", self.left)
+        _check_law("right", self.right)
+
 
 @dataclass(frozen=True)
 class FreeProduct(TreeLaw):
-    """A^½ B A^½, A and B free, A >= 0."""
+    """A^½ B A^½, A and B free; one factor on [0, ∞), the other of mean other than 0."""
 
     left: Law
     right: Law
+
+    def __post_init__(self) -> None:
+        from freefim.free.trees.knowledge import check_product
+
+        _check_law("left", self.left)
+        _check_law("right", self.right)
+        check_product(self.left, self.right)
 
 
 @dataclass(frozen=True)
@@ -58,7 +80,12 @@ class Affine(TreeLaw):
 
     law: Law
     scale: Number
-    shift: Number
+    shift: Number = 0
+
+    def __post_init__(self) -> None:
+        _check_law("law", self.law)
+        _keep(self, scale=number("scale", self.scale, "other than 0", lambda s: s != 0))
+        _keep(self, shift=number("shift", self.shift))
 
 
 @dataclass(frozen=True)
@@ -68,6 +95,10 @@ class Compressed(TreeLaw):
     law: Law
     ratio: Number
 
+    def __post_init__(self) -> None:
+        _check_law("law", self.law)
+        _keep(self, ratio=number("ratio", self.ratio, "in (0, 1]", lambda a: 0 < a and a <= 1))
+
 
 @dataclass(frozen=True)
 class Padded(TreeLaw):
@@ -75,6 +106,10 @@ class Padded(TreeLaw):
 
     law: Law
     ratio: Number
+
+    def __post_init__(self) -> None:
+        _check_law("law", self.law)
+        _keep(self, ratio=number("ratio", self.ratio, "in (0, 1]", lambda a: 0 < a and a <= 1))
 
 
 @dataclass(frozen=True)
@@ -84,6 +119,10 @@ class FreePower(TreeLaw):
     law: Law
     exponent: Number
 
+    def __post_init__(self) -> None:
+        _check_law("law", self.law)
+        _keep(self, exponent=number("exponent", self.exponent, ">= 1", lambda t: t >= 1))
+
 
 @dataclass(frozen=True)
 class MultiplicativePower(TreeLaw):
@@ -92,12 +131,25 @@ class MultiplicativePower(TreeLaw):
     law: Law
     exponent: Number
 
+    def __post_init__(self) -> None:
+        from freefim.free.trees.knowledge import check_nonnegative
+
+        _check_law("law", self.law)
+        _keep(self, exponent=number("exponent", self.exponent, ">= 1", lambda t: t >= 1))
+        check_nonnegative("a multiplicative power", self.law)
+
 
 @dataclass(frozen=True)
 class Inverse(TreeLaw):
-    """A^{-1}; A > 0 without mass at 0."""
+    """A^{-1}; no mass at 0, the support on one side of 0."""
 
     law: Law
+
+    def __post_init__(self) -> None:
+        from freefim.free.trees.knowledge import check_inverse
+
+        _check_law("law", self.law)
+        check_inverse(self.law)
 
 
 @dataclass(frozen=True)
@@ -106,12 +158,24 @@ class SingularValues(TreeLaw):
 
     law: Law
 
+    def __post_init__(self) -> None:
+        from freefim.free.trees.knowledge import check_nonnegative
+
+        _check_law("law", self.law)
+        check_nonnegative("the square root", self.law)
+
 
 @dataclass(frozen=True)
 class Square(TreeLaw):
     """A², A symmetric."""
 
     law: Law
+
+    def __post_init__(self) -> None:
+        from freefim.free.trees.knowledge import check_symmetric
+
+        _check_law("law", self.law)
+        check_symmetric(self.law)
 
 
 @dataclass(frozen=True)
@@ -121,3 +185,19 @@ class Rectangular(TreeLaw):
     law: Law
     ratio: Number
     variance: Number = 1
+
+    def __post_init__(self) -> None:
+        _check_law("law", self.law)
+        _keep(self, ratio=number("ratio", self.ratio, "> 0", lambda c: c > 0))
+        _keep(self, variance=number("variance", self.variance, "> 0", lambda v: v > 0))
+
+
+def _check_law(name: str, law: Any) -> None:
+    if not isinstance(law, Law):
+        raise SpecError(f"{name} must be a Law, got {law!r}")
+
+
+def _keep(law: Law, **fields: Number) -> None:
+    """Set checked fields of a frozen node."""
+    for name, value in fields.items():
+        object.__setattr__(law, name, value)

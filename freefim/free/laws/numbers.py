@@ -1,0 +1,94 @@
+"""Numbers of laws: kept as they are given, checked where they are numbers, floats on demand."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from math import isfinite
+from numbers import Rational, Real
+from typing import Any
+
+from freefim.errors import SpecError
+
+__all__ = ["Number", "is_exact", "is_symbolic", "number", "quotient", "real"]
+
+#: int, float, Fraction, a sympy expression, or any other real number.
+Number = Any
+
+
+def number(
+    name: str, value: Any, allowed: str = "finite", condition: Callable[[Any], bool] | None = None
+) -> Number:
+    """Return a parameter as it stands, after its check.
+
+    Parameters
+    ----------
+    name : str
+        What the value is called in a message.
+    value : number or sympy expression
+        Conditions on expressions with symbols hold as long as sympy does not deny them.
+    allowed : str
+        The condition in words.
+    condition : callable, optional
+
+    Raises
+    ------
+    SpecError
+        If the value is no finite real number or the condition fails.
+    """
+    if hasattr(value, "dtype") and hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
+        value = value.item()
+    if isinstance(value, bool) or not (_is_expression(value) or isinstance(value, Real)):
+        raise SpecError(f"{name} must be a number, got {value!r}")
+    if not is_symbolic(value):
+        try:
+            good = isfinite(float(value))
+        except TypeError:
+            good = False
+        except OverflowError:
+            raise SpecError(f"{name} must be in the range of floats, got {value!r}") from None
+        if not good:
+            raise SpecError(f"{name} must be a finite real number, got {value!r}")
+    try:
+        good = condition is None or bool(condition(value))
+    except TypeError:  # an inequality between symbols has no truth value
+        good = True
+    if not good:
+        raise SpecError(f"{name} must be {allowed}, got {value!r}")
+    return value
+
+
+def is_exact(value: Number) -> bool:
+    """Whether the number is an int or a Fraction."""
+    return isinstance(value, Rational)
+
+
+def is_symbolic(value: Number) -> bool:
+    """Whether the number is an expression with symbols in it."""
+    return _is_expression(value) and bool(value.free_symbols)
+
+
+def real(value: Number) -> float:
+    """Return the number as a float.
+
+    Raises
+    ------
+    SpecError
+        If it is an expression with symbols.
+    """
+    if is_symbolic(value):
+        raise SpecError(f"numbers of a law need numbers in it, got the expression {value!r}")
+    return float(value)
+
+
+def quotient(top: Number, bottom: Number) -> Number:
+    """top/bottom, exact for ints and Fractions."""
+    if is_exact(top) and is_exact(bottom):
+        return _plain(Fraction(top) / Fraction(bottom))
+    return top / bottom
+
+
+def _plain(value: Fraction) -> int | Fraction:
+    return value.numerator if value.denominator == 1 else value
+
+
+def _is_expression(value: Any) -> bool:
+    return hasattr(value, "free_symbols") and hasattr(value, "is_number")

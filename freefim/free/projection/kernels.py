@@ -20,6 +20,8 @@ SLACK = 1e-3
 ZONE = 64.0
 #: Panels of one band that may fail, and be halved, before the band is given up.
 LOSSES = 80
+#: Half the width in θ from which on a panel is not halved any more.
+LEAST_PANEL = 1e-12
 #: Last step of Newton, relative to Im t, after which one correction of first order is enough.
 CLOSE, START = 1e-7, 1e-4
 
@@ -336,8 +338,9 @@ def solve_bands(ops, par, start, edges, info, widths, grid, tolerance, limit):
     rows = np.empty((room, 3 + 3 * NODES))
     total, failures = 0, 0
     ref_a, ref_b = np.empty((n + 1, 4)), np.empty((n + 1, 4))
-    stack = np.empty((limit + 64, 2))
-    stack_t = np.empty((limit + 64, 2, NODES))
+    # every halving leaves one panel waiting, and few halvings lead down to LEAST_PANEL
+    stack = np.empty((64, 2))
+    stack_t = np.empty((64, 2, NODES))
     theta, x = np.empty(NODES), np.empty(NODES)
     tr, ti = np.empty(NODES), np.empty(NODES)
     fr, fi = np.empty(NODES), np.empty(NODES)
@@ -398,11 +401,9 @@ def solve_bands(ops, par, start, edges, info, widths, grid, tolerance, limit):
                 if end > first:
                     ref = ref_b if side else ref_a
                     bad += solve(ops, par, n, ref, x, tr, ti, fr, fi, first, end - first, close)
-            reach = 0.0
             for j in range(lo, hi):
                 side = 0 if j < split else 1
                 zone = rounding_zone(info[band, side], edges[band, side])
-                reach = max(reach, abs(x[j]) - zone)
                 if bad > 0 and fr[j] != fr[j] and abs(x[j]) <= zone:
                     tr[j], ti[j] = 0.0, math.sqrt(2.0 * abs(x[j] / info[band, side, 1]))
                     fr[j], fi[j] = info[band, side, 2], info[band, side, 3] * ti[j]
@@ -423,8 +424,7 @@ def solve_bands(ops, par, start, edges, info, widths, grid, tolerance, limit):
                 mass_tail = chebyshev_tail(density, density, transform, NODES - 1)
                 mass_tail += chebyshev_tail(density, density, transform, NODES - 2)
                 resolved = tail <= 1e-5 * height and mass_tail * half <= tolerance
-            tiny = half < 1e-12 or reach <= 0.0
-            if not resolved and not tiny and used < limit:
+            if not resolved and half > LEAST_PANEL and used < limit:
                 mid = 0.5 * (t0 + t1)
                 for side in range(2):
                     a = mid if side == 0 else t0

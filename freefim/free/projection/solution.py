@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 from freefim.errors import ConvergenceError
 from freefim.free.accuracy import Accuracy
 
-__all__ = ["MASS_TOLERANCE", "PANEL_LIMIT", "ProjectionSolution", "lobatto_grid"]
+__all__ = ["MASS_TOLERANCE", "ProjectionSolution", "lobatto_grid", "panel_limit"]
 
 Array = NDArray[np.float64]
 
-#: Most panels of one band.
-PANEL_LIMIT = 400
 #: Largest difference of a band's mass by quadrature from its closed form.
 MASS_TOLERANCE = 1e-10
 _QUADRATURE_TAIL = 1e-11
@@ -127,7 +125,7 @@ class ProjectionSolution:
         total = sum(self.band_masses)
         rows, count, failures = solve_bands(
             ops, par, start, self._edges, self._info, self._widths, lobatto_grid(),
-            _QUADRATURE_TAIL * total, PANEL_LIMIT,
+            _QUADRATURE_TAIL * total, panel_limit(len(ops)),
         )  # fmt: skip
         panels, densities = rows[:count, :3], rows[:count, -lobatto_grid().shape[1] :]
         by_panel = 0.5 * (panels[:, 2] - panels[:, 1]) * (densities @ _clenshaw_curtis()[1])
@@ -252,6 +250,11 @@ class ProjectionSolution:
             values[~inside] = 1.0 / inverse
         values[np.isin(x, [location for location, _ in self.atoms])] = np.inf
         return values.astype(complex)
+
+
+def panel_limit(operations: int) -> int:
+    """Most panels of one band: where gaps have closed, every operation may leave a tooth."""
+    return 400 + 16 * operations
 
 
 @lru_cache(maxsize=1)

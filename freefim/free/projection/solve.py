@@ -11,9 +11,9 @@ from freefim.free.chains.chain import Chain
 from freefim.free.projection.program import PADDING, WISHART, compile_chain
 from freefim.free.projection.solution import (
     MASS_TOLERANCE,
-    PANEL_LIMIT,
     ProjectionSolution,
     lobatto_grid,
+    panel_limit,
 )
 
 __all__ = ["solve_projection"]
@@ -21,7 +21,7 @@ __all__ = ["solve_projection"]
 Array = NDArray[np.float64]
 
 _SPECK = 1e-13
-_BLUR = 1e-10
+_BLUR = 1e-12
 
 
 def solve_projection(chain: Chain) -> ProjectionSolution:
@@ -61,7 +61,7 @@ def solve_projection(chain: Chain) -> ProjectionSolution:
         # the atom at 0 stands on this edge, and rounding decides on which side of it
         info[0, 0, 4] = 1.0 - at_zero
     masses = info[:, 0, 4] - info[:, 1, 4]
-    hard = _hard_edges(info, edges, widths)
+    hard = _hard_edges(info, edges)
     info[hard, 2] = 0.0
     x_edges = np.maximum.accumulate(info[:, :, 0].ravel()).reshape(-1, 2)
     balance = float(masses.sum() + sum(mass for _, mass in atoms))
@@ -70,7 +70,7 @@ def solve_projection(chain: Chain) -> ProjectionSolution:
             f"atoms and bands add up to {balance!r}, not to 1: {len(edges)} bands were found"
         )
     panels, count, failures = kernels.solve_bands(
-        ops, par, start, edges, info, widths, lobatto_grid(), math.inf, PANEL_LIMIT
+        ops, par, start, edges, info, widths, lobatto_grid(), math.inf, panel_limit(len(ops))
     )
     if failures:
         raise ConvergenceError(
@@ -92,15 +92,15 @@ def solve_projection(chain: Chain) -> ProjectionSolution:
     )
 
 
-def _hard_edges(info: Array, edges: Array, widths: Array) -> NDArray[np.bool_]:
+def _hard_edges(info: Array, edges: Array) -> NDArray[np.bool_]:
     """Edges at which F = 0: the density behaves as (x - a)^(-1/2) there.
 
-    F is 0 to the rounding of t; or so small that a soft edge looks hard from an angle
-    θ = |F| / (F' dt/dθ) below _BLUR on, which the mass of a band does not tell apart.
+    F is 0 to the rounding of t; or so small that the density looks like that of a hard edge but
+    for the mass |F z''| / (2 F'²), below _BLUR.
     """
-    root = np.sqrt(0.5 * widths[:, None] / np.abs(info[:, :, 1]))
-    scale = np.maximum(_BLUR * root, 2e-15 * np.abs(edges))
-    return np.asarray(np.abs(info[:, :, 2]) <= np.abs(info[:, :, 3]) * scale)
+    place = np.abs(info[:, :, 2] / info[:, :, 3])
+    mass = 0.5 * place * np.abs(info[:, :, 1] / info[:, :, 3])
+    return np.asarray((place <= 2e-15 * np.abs(edges)) | (mass <= _BLUR))
 
 
 def _atomic(chain: Chain, ops: NDArray[np.int64], par: Array, start: float) -> ProjectionSolution:

@@ -351,6 +351,8 @@ def solve_bands(ops, par, start, edges, info, widths, grid, tolerance, limit):
         reference(ops, par, n, tb, start, ref_b)
         sa = math.sqrt(0.5 * width / abs(info[band, 0, 1]))
         sb = math.sqrt(0.5 * width / abs(info[band, 1, 1]))
+        # next to an edge the rounding of its t blurs the arch, and halving brings nothing
+        blur_a, blur_b = ZONE * EPS * abs(ta) / sa, ZONE * EPS * abs(tb) / sb
         size = tb - ta
         height = 0.0
         depth = 1
@@ -424,7 +426,8 @@ def solve_bands(ops, par, start, edges, info, widths, grid, tolerance, limit):
                 mass_tail = chebyshev_tail(density, density, transform, NODES - 1)
                 mass_tail += chebyshev_tail(density, density, transform, NODES - 2)
                 resolved = tail <= 1e-5 * height and mass_tail * half <= tolerance
-            if not resolved and half > LEAST_PANEL and used < limit:
+            blurred = t1 <= blur_a or t0 >= math.pi - blur_b
+            if not (resolved or blurred) and half > LEAST_PANEL and used < limit:
                 mid = 0.5 * (t0 + t1)
                 for side in range(2):
                     a = mid if side == 0 else t0

@@ -53,7 +53,7 @@ def drawn(network, width, replicas=8, seed=0):
 def laws(network, sample):
     """Limit law and conditional laws of `network`, given replicas that may be of another one."""
     fim = ConditionalFIM(network)
-    return fim.law(), [fim.law(given=replace(r, network=network)) for r in sample]
+    return fim.law(), [fim.law(given=replace(r, source=network)) for r in sample]
 
 
 def without(law, kind):
@@ -290,7 +290,7 @@ def test_the_report_is_strict_json_and_names_what_it_compared(which, request):
     assert json.loads(json.dumps(content, allow_nan=False)) == content
     assert content["verdict"] == report.verdict
     assert content["reasons"] == list(report.reasons)
-    assert eval(content["network"], {"Network": Network, "HardTanh": HardTanh})
+    assert eval(content["source"], {"Network": Network, "HardTanh": HardTanh})
     assert content["versions"]["numpy"] == np.__version__
     assert [r["ks"] for r in content["replicas"]] == [r.ks for r in report.replicas]
 
@@ -353,7 +353,7 @@ def test_bad_comparisons_are_named(hard_tanh):
         ((law, [*conditional, law], sample, narrow), "each of the 8 replicas, got .* number 9"),
         ((law, conditional, sample[0], narrow), "sample must be an EmpiricalSpectrum of at least"),
         ((law, conditional, sample, sample), "at a width below 300, got width 300"),
-        ((law, conditional, sample, other), "narrow must be sampled from the same network"),
+        ((law, conditional, sample, other), "narrow must be sampled from the same source"),
     ):
         with pytest.raises(SpecError, match=sentence):
             compare(*arguments)

@@ -78,7 +78,7 @@ def validate(arguments: Namespace) -> int:
             _write_tables([path], report.table, problem)
     numbers = report.to_dict() | summaries.network_numbers(problem)
     # The network stands above the report already, runs of equal layers as one.
-    named = dataclasses.replace(report, network=Path(arguments.network).name)
+    named = dataclasses.replace(report, source=Path(arguments.network).name)
     lines = [*summaries.network_lines(problem), str(named)]
     _say(arguments, numbers, lines, arguments.output)
     return OK if report.passed else FAILED

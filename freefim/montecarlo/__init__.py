@@ -5,6 +5,6 @@ independent evidence for or against a computed one.
 """
 
 from freefim.montecarlo.empirical import EmpiricalSpectrum, Replica
-from freefim.montecarlo.sampler import sample_networks
+from freefim.montecarlo.networks import NetworkReplica, NetworkSample, sample_networks
 
-__all__ = ["EmpiricalSpectrum", "Replica", "sample_networks"]
+__all__ = ["EmpiricalSpectrum", "NetworkReplica", "NetworkSample", "Replica", "sample_networks"]

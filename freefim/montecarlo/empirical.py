@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from freefim.networks.order_parameters import OrderParameters
-
 if TYPE_CHECKING:
-    from freefim.networks.network import Network
     from freefim.tables import Table
 
-__all__ = ["EmpiricalSpectrum", "Replica"]
+__all__ = ["EmpiricalSpectrum", "Replica", "read_only"]
 
 Array = NDArray[np.float64]
 
 
-def _read_only(array: Array) -> Array:
+def read_only(array: Array) -> Array:
+    """A view of an array that cannot be written to."""
     view = array.view()
     view.flags.writeable = False
     return view
@@ -26,70 +24,44 @@ def _read_only(array: Array) -> Array:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Replica:
-    r"""One sampled network: its eigenvalues and everything the conditional law needs.
+    """One sampled matrix: its eigenvalues and where they came from.
 
     Attributes
     ----------
-    network : Network
-        The description it was drawn from.
+    source : object
+        The description it was drawn from: a network, or the model of a spectrum.
     width : int
         Reference width M.
     seed, index : int
-        The network is drawn from ``SeedSequence(seed, spawn_key=(index,))``.
-    eigenvalues : ndarray, shape (M_L,)
-        Eigenvalues of its dual, ascending: of J Jᵀ/M (standard) or of J Jᵀ (NTK).
-    second_moments : ndarray, shape (L+1,)
-        Realised :math:`|x^l|^2/M_l`, l = 0..L; the last is that of the output.
-    preactivation_variances : ndarray, shape (L,)
-        Realised :math:`|h^l|^2/M_l`, l = 1..L.
-    shifts : ndarray, shape (L,)
-        The multiple of the identity that each layer adds to the dual, biases included.
-    gates : tuple of ndarray, shapes (M_l,)
-        Realised :math:`\varphi'(h^l_i)^2`, ascending, of each hidden layer, then of the output
-        if it has a final activation.
+        It is drawn from ``SeedSequence(seed, spawn_key=(index,))``.
+    eigenvalues : ndarray, shape (n,)
+        Ascending.
     """
 
-    network: "Network"
+    source: Any
     width: int
     seed: int
     index: int
     eigenvalues: Array
-    second_moments: Array
-    preactivation_variances: Array
-    shifts: Array
-    gates: tuple[Array, ...]
 
     def __post_init__(self) -> None:
-        for name in ("eigenvalues", "second_moments", "preactivation_variances", "shifts"):
-            object.__setattr__(self, name, _read_only(getattr(self, name)))
-        object.__setattr__(self, "gates", tuple(map(_read_only, self.gates)))
-
-    @property
-    def order_parameters(self) -> OrderParameters:
-        """The realised order parameters, in the shape of ``network.order_parameters()``."""
-        following = self.network.weight_stds[1:]
-        slopes = [float(gate.mean()) for gate in self.gates[: len(following)]]
-        return OrderParameters(
-            tuple(self.second_moments.tolist()),
-            tuple(self.preactivation_variances.tolist()),
-            tuple(float(std) ** 2 * slope for std, slope in zip(following, slopes, strict=True)),
-        )
+        object.__setattr__(self, "eigenvalues", read_only(self.eigenvalues))
 
     def __repr__(self) -> str:
         return (
-            f"<Replica {self.index} of seed {self.seed}: {self.eigenvalues.size} eigenvalues in "
-            f"[{self.eigenvalues[0]:.6g}, {self.eigenvalues[-1]:.6g}]>"
+            f"<{type(self).__name__} {self.index} of seed {self.seed}: {self.eigenvalues.size} "
+            f"eigenvalues in [{self.eigenvalues[0]:.6g}, {self.eigenvalues[-1]:.6g}]>"
         )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class EmpiricalSpectrum:
-    """Eigenvalues of sampled networks; ``sample[i]`` is one of them.
+    """Eigenvalues of sampled matrices; ``sample[i]`` is one of them.
 
     Attributes
     ----------
     replicas : tuple of Replica
-        The sampled networks, all of one description, width and seed.
+        All of one description, width and seed.
     """
 
     replicas: tuple[Replica, ...]
@@ -111,9 +83,9 @@ class EmpiricalSpectrum:
         )
 
     @property
-    def network(self) -> "Network":
+    def source(self) -> Any:
         """The description the replicas were drawn from."""
-        return self.replicas[0].network
+        return self.replicas[0].source
 
     @property
     def width(self) -> int:
@@ -127,13 +99,8 @@ class EmpiricalSpectrum:
 
     @property
     def eigenvalues(self) -> Array:
-        """Eigenvalues, shape (replicas, M_L), each row ascending."""
+        """Eigenvalues, shape (replicas, n), each row ascending."""
         return np.stack([replica.eigenvalues for replica in self.replicas])
-
-    @property
-    def order_parameters(self) -> tuple[OrderParameters, ...]:
-        """The realised order parameters of each replica."""
-        return tuple(replica.order_parameters for replica in self)
 
     def moments(self, order: int) -> tuple[Array, Array]:
         """Estimate the moments 1..order of the spectral law.
@@ -146,7 +113,7 @@ class EmpiricalSpectrum:
         Returns
         -------
         mean, standard_error : ndarray, shape (order,)
-            Mean over replicas of (1/M_L) Σ λ_i^k, and its standard error from the spread over
+            Mean over replicas of (1/n) Σ λ_i^k, and its standard error from the spread over
             replicas: infinite if there is one replica, which has no spread.
         """
         powers = np.arange(1, order + 1)
@@ -173,7 +140,7 @@ class EmpiricalSpectrum:
             "eigenvalue": self.eigenvalues.ravel(),
         }
         metadata = {
-            "network": repr(self.network),
+            "source": repr(self.source),
             "width": self.width,
             "seed": self.seed,
             "replicas": count,

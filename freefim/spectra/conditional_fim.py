@@ -6,35 +6,24 @@ The dual :math:`H_l = J J^T / M` of a network of depth l obeys, at any width,
 limit of infinite width (Hayase & Karakida, AISTATS 2021; freeness: Collins & Hayase 2022).
 """
 
-from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import partial
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
-
-from numpy.typing import ArrayLike
+from typing import TYPE_CHECKING
 
 from freefim.errors import SpecError
-from freefim.free.chains.chain import Affine, Chain, Corner, Gaussian, Move, Padding, Product
+from freefim.free.chains.chain import Chain, Move, Padding
 from freefim.free.chains.chain_law import ChainLaw
-from freefim.free.leaves.leaf import Leaf, TwoPoint
-from freefim.networks.activations import Abs, LeakyReLU, Linear, ReLU
-from freefim.networks.gates import gate_law, realised_gate
-from freefim.networks.network import Network
-from freefim.networks.order_parameters import order_parameters
+from freefim.spectra.network_spectrum import NetworkSpectrum, layers_of
 
 if TYPE_CHECKING:
-    from freefim.montecarlo.empirical import EmpiricalSpectrum, Replica
-    from freefim.validation.report import ValidationReport
+    from freefim.montecarlo.networks import NetworkReplica
 
 __all__ = ["ConditionalFIM"]
 
 
 @dataclass(frozen=True)
-class ConditionalFIM:
+class ConditionalFIM(NetworkSpectrum):
     r"""Spectrum of the conditional Fisher information matrix: theory and witness of one network.
 
     Parameters
@@ -65,16 +54,10 @@ class ConditionalFIM:
     ([3.0, 7.0], 1.0)
     """
 
-    network: Network
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.network, Network):
-            raise SpecError(f"network must be a Network, got {self.network!r}")
-
     def law(
         self,
         *,
-        given: "Replica | None" = None,
+        given: "NetworkReplica | None" = None,
         trivial_zeros: bool = False,
         width: int | None = None,
     ) -> ChainLaw:
@@ -82,7 +65,7 @@ class ConditionalFIM:
 
         Parameters
         ----------
-        given : Replica, optional
+        given : NetworkReplica, optional
             One sampled network: its realised shifts and gates take the place of their limits.
         trivial_zeros : bool, optional
             The law of the P × P matrix itself, with its P - M_L zeros, under the same divisor
@@ -103,105 +86,23 @@ class ConditionalFIM:
             If an order parameter overflows, or, at the first look at the law's numbers, if the
             law does not balance.
         """
-        if given is not None and getattr(given, "network", None) != self.network:
-            raise SpecError(f"given must be a replica of this network, got {given!r}")
+        layers = layers_of(self.network, given)
         if given is not None and width not in (None, given.width):
             raise SpecError(f"width must be that of the replica, {given.width}, got {width!r}")
-        shifts, gates = self._limits() if given is None else self._realised(given)
         moves: list[Move] = []
         ends = [0]
-        net = self.network
-        number = Fraction if isinstance(shifts[0], Fraction) else float
-        # a sampled network has whole widths, the limit the ratios as they are described
-        sizes = net.ratios if given is None else net.widths(given.width)
-        for layer in range(1, net.depth):
-            moves.append(Product(gates[layer - 1]))
-            variance = number(net.weight_stds[layer]) ** 2
-            moves += _weight_moves(
-                net.ensembles[layer],
-                number(sizes[layer + 1]) / number(sizes[layer]),
-                variance,
-                shifts[layer],
-            )
+        for layer in range(1, self.network.depth):
+            moves.append(layers.gate(layer))
+            moves += layers.through(layer + 1, layers.shifts[layer])
             ends.append(len(moves))
-        if net.final_activation is not None:
-            moves.append(Product(gates[-1]))
+        if self.network.final_activation is not None:
+            moves.append(layers.gate(self.network.depth))
         expression = f"{self!r}.law()" if given is None else None
         if trivial_zeros:
             moves.append(Padding(self._share_of_outputs(given.width if given else width)))
         if trivial_zeros and given is None:
             expression = f"{self!r}.law(trivial_zeros=True, width={width!r})"
-        return ChainLaw(Chain(shifts[0], tuple(moves)), tuple(ends), expression)
-
-    def sample(
-        self,
-        width: int,
-        replicas: int = 8,
-        seed: int = 0,
-        *,
-        input: ArrayLike | None = None,
-        executor: Executor | None = None,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> "EmpiricalSpectrum":
-        """Eigenvalues of the dual of sampled networks; see `freefim.sample_networks`."""
-        from freefim.montecarlo.sampler import sample_networks
-
-        return sample_networks(
-            self.network, width, replicas, seed, input=input, executor=executor, progress=progress
-        )
-
-    def validate(
-        self,
-        width: int,
-        replicas: int = 8,
-        seed: int = 0,
-        *,
-        executor: Executor | None = None,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> "ValidationReport":
-        """Compare the law with sampled networks: moments, distances, atoms, edges, a verdict.
-
-        Parameters
-        ----------
-        width : int
-            Reference width M, at least 2.
-        replicas : int, optional
-            Networks sampled at width M, and as many at M/2; at least 2.
-        seed : int, optional
-            Seed of the sample.
-        executor, progress : optional
-            As for `sample`; progress counts replicas sampled and laws compared.
-
-        Returns
-        -------
-        ValidationReport
-            ``print`` shows it; `passed` is the verdict, `reasons` say why not.
-
-        Raises
-        ------
-        SpecError
-            If `width`, `replicas` or `seed` is out of range.
-        ConvergenceError
-            If a law or a replica cannot be computed.
-
-        Examples
-        --------
-        >>> from freefim.networks.network import Network
-        >>> net = Network(3, "relu", weight_std=2**0.5)
-        >>> ConditionalFIM(net).validate(width=64, replicas=4).verdict
-        'PASS'
-        """
-        from freefim.validation import validate
-
-        return validate(
-            self.law(),
-            lambda replica: self.law(given=replica),
-            partial(self.sample, executor=executor),
-            width,
-            replicas,
-            seed,
-            progress,
-        )
+        return ChainLaw(Chain(layers.shifts[0], tuple(moves)), tuple(ends), expression)
 
     def max_learning_rate(
         self,
@@ -263,29 +164,6 @@ class ConditionalFIM:
         averaged = 1.0 if loss == "sum" else (ratio * size if outputs is None else outputs)
         return 2.0 * (1.0 + momentum) * averaged / largest
 
-    def _limits(self) -> tuple[list[Any], list[Leaf]]:
-        """Shift of every layer and gate of every hidden layer in the limit of infinite width."""
-        net = self.network
-        exact = _is_rational(net)
-        number = Fraction if exact else float
-        order = order_parameters(net, Fraction) if exact else net.order_parameters()
-        # the second moments of the inputs of the layers; that of the output enters no shift
-        inputs = order.second_moments[:-1]
-        if net.parametrization == "ntk":
-            parameters = zip(net.weight_stds, net.bias_stds, inputs, strict=True)
-            shifts = [number(std) ** 2 * q + number(bias) ** 2 for std, bias, q in parameters]
-        else:
-            shifts = [q * number(r) for q, r in zip(inputs, net.ratios[:-1], strict=True)]
-        activations = list(net.activations)
-        if net.final_activation is not None:
-            activations.append(net.final_activation)
-        variances = order.preactivation_variances[: len(activations)]
-        make = _exact_gate if exact else gate_law
-        return shifts, [make(phi, q) for phi, q in zip(activations, variances, strict=True)]
-
-    def _realised(self, replica: "Replica") -> tuple[list[Any], list[Leaf]]:
-        return replica.shifts.tolist(), [realised_gate(values) for values in replica.gates]
-
     def _share_of_outputs(self, width: int | None) -> float:
         """M_L / P: the outputs over the parameters, biases counted where there are any."""
         if width is None:
@@ -304,35 +182,4 @@ class ConditionalFIM:
         mean = float(narrow.law().mean())
         if net.final_activation is None:
             return mean
-        return mean * self._limits()[1][-1].maximum
-
-
-def _is_rational(net: Network) -> bool:
-    """Whether the chain of the network consists of rationals: so are its moments, then."""
-    activations = (*net.activations, net.final_activation)
-    numbers = (*net.weight_stds, *net.bias_stds, *net.ratios, net.input_second_moment)
-    slopes = [phi.negative_slope for phi in activations if isinstance(phi, LeakyReLU)]
-    return all(
-        phi is None or isinstance(phi, Linear | Abs | ReLU | LeakyReLU) for phi in activations
-    ) and all(
-        isinstance(value, int | Fraction) or float(value).is_integer()
-        for value in (*numbers, *slopes)
-    )
-
-
-def _exact_gate(activation: Any, _: Any) -> TwoPoint:
-    """The gate of a positively homogeneous activation: the same at every variance."""
-    gate = activation.gate_two_point(1)
-    low, high, mass = Fraction(gate.low), Fraction(gate.high), Fraction(gate.mass)
-    return TwoPoint(low, high, mass, 1 - mass)
-
-
-def _weight_moves(ensemble: str, ratio: Any, variance: Any, shift: Any) -> list[Move]:
-    """W A Wᵀ + shift for a weight matrix of rows/columns = `ratio`."""
-    if ensemble == "gaussian":
-        return [Gaussian(ratio, variance), Affine(1, shift)]
-    if abs(ratio - 1) <= 1e-15:
-        return [Affine(variance, shift)]
-    if ratio < 1:
-        return [Corner(ratio), Affine(variance, shift)]
-    return [Padding(1 / ratio), Affine(variance, shift)]
+        return mean * layers_of(self.network).gates[-1].maximum

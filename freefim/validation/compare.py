@@ -166,10 +166,10 @@ def compare(
             raise SpecError(
                 f"{name} must be an EmpiricalSpectrum of at least 2 replicas, got {spectrum!r}"
             )
-    if narrow.network != sample.network or narrow.width >= sample.width:
+    if narrow.source != sample.source or narrow.width >= sample.width:
         raise SpecError(
-            f"narrow must be sampled from the same network at a width below {sample.width}, "
-            f"got width {narrow.width} of {narrow.network!r}"
+            f"narrow must be sampled from the same source at a width below {sample.width}, "
+            f"got width {narrow.width} of {narrow.source!r}"
         )
     checks: list[ReplicaCheck] = []
     for replica, conditional in zip_longest(sample, conditional_laws):
@@ -182,7 +182,7 @@ def compare(
     eigenvalues = sample.eigenvalues
     rng = np.random.default_rng(sample.seed)
     return ValidationReport(
-        network=repr(sample.network),
+        source=repr(sample.source),
         width=sample.width,
         narrow_width=narrow.width,
         seed=sample.seed,

@@ -106,7 +106,7 @@ class ValidationReport:
 
     Attributes
     ----------
-    network : str
+    source : str
         Description of what was sampled.
     width, narrow_width : int
         Reference width M, and the smaller width at which the 1/M terms were measured.
@@ -134,7 +134,7 @@ class ValidationReport:
     1/M term. All else is reported, not judged.
     """
 
-    network: str
+    source: str
     width: int
     narrow_width: int
     seed: int
@@ -246,7 +246,7 @@ class ValidationReport:
         ]
         return "\n".join(
             [
-                f"{self.verdict}: {self.network}",
+                f"{self.verdict}: {self.source}",
                 f"width {self.width}, {len(self.replicas)} replicas of {self.size} eigenvalues, "
                 f"seed {self.seed}; 1/M terms from width {self.narrow_width}",
                 head,
@@ -295,7 +295,7 @@ class ValidationReport:
 
     def _provenance(self) -> dict[str, Any]:
         return {
-            "network": self.network,
+            "source": self.source,
             "law": repr(self.law),
             "width": self.width,
             "narrow_width": self.narrow_width,

@@ -7,7 +7,7 @@ its error is at rounding.
 import numpy as np
 import pytest
 
-from freefim.montecarlo.replica import dual_matrix
+from freefim.montecarlo.dual import dual_matrix
 from freefim.montecarlo.replica_kernels import gaussian_weights, haar_weights
 from freefim.montecarlo.streams import replica_stream
 from freefim.networks.network import Network
@@ -58,7 +58,7 @@ def jacobian(net, parameters, names, x):
 
 
 def assert_dual_is_the_gram_matrix(net, names, width, x):
-    dual, _ = dual_matrix(net, width, replica_stream(3, 1), x)
+    dual, _ = dual_matrix(net, width, x, range(1, net.depth + 1), replica_stream(3, 1))
     parameters = drawn_parameters(net, width, replica_stream(3, 1))
     j = jacobian(net, parameters, names, x)
     gram = j @ j.T / (width if net.parametrization == "standard" else 1)
@@ -100,7 +100,7 @@ def test_relu_dual_agrees_with_central_differences():
     """Piecewise linear, so central differences are exact to rounding/step off the kinks."""
     net = Network(3, "relu", weight_std=2**0.5)
     x = np.linspace(-1.0, 1.5, 5)
-    dual, _ = dual_matrix(net, 5, replica_stream(0, 0), x)
+    dual, _ = dual_matrix(net, 5, x, range(1, 4), replica_stream(0, 0))
     weights = [pair[0] for pair in drawn_parameters(net, 5, replica_stream(0, 0))]
 
     def forward(matrices):

@@ -1,6 +1,7 @@
-"""One replica: draw a network, push an input through it, carry the dual, take eigenvalues."""
+"""The dual of one sampled network: draw it, push an input through it, carry the matrix."""
 
 import math
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -8,52 +9,31 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from freefim.errors import ConvergenceError
-from freefim.montecarlo.streams import replica_stream
-from freefim.montecarlo.threads import ONE_BLAS_THREAD
 
 if TYPE_CHECKING:
     from freefim.networks.network import Network
 
-__all__ = ["Realisation", "dual_matrix", "realise"]
+__all__ = ["Realised", "dual_matrix"]
 
 Array = NDArray[np.float64]
 
 
-class Realisation(NamedTuple):
-    """The numbers of one replica, as they travel from a worker."""
+class Realised(NamedTuple):
+    """The order parameters and gates of one sampled network."""
 
-    eigenvalues: Array
     second_moments: Array
     preactivation_variances: Array
     shifts: Array
     gates: tuple[Array, ...]
 
 
-def realise(
-    network: "Network", width: int, seed: int, given: Array | None, index: int
-) -> Realisation:
-    """Draw replica `index` and return its eigenvalues and realised order parameters.
-
-    The task of an executor: it depends on its arguments alone, bit for bit.
-    """
-    # Imported before the limit, which only reaches the libraries that are already loaded.
-    import freefim.montecarlo.replica_kernels  # noqa: F401
-
-    with ONE_BLAS_THREAD, np.errstate(over="ignore", invalid="ignore"):
-        dual, realised = dual_matrix(network, width, replica_stream(seed, index), given)
-        for name, values in (("signal", realised.second_moments), ("dual", dual)):
-            if not np.isfinite(values).all():
-                raise ConvergenceError(
-                    f"replica {index} left the range of floating-point numbers: its {name} is "
-                    f"not finite after {network.depth} layers"
-                )
-        eigenvalues = np.linalg.eigvalsh(dual)
-    return realised._replace(eigenvalues=eigenvalues.astype(float, copy=False))
-
-
 def dual_matrix(
-    network: "Network", width: int, rng: Generator, given: Array | None
-) -> tuple[Array, Realisation]:
+    network: "Network",
+    width: int,
+    given: Array | None,
+    layers: Collection[int],
+    rng: Generator,
+) -> tuple[Array, Realised]:
     r"""Draw a network from `rng` and build its dual at one input, exactly at this width.
 
     Parameters
@@ -62,26 +42,36 @@ def dual_matrix(
         The description.
     width : int
         Reference width M.
+    given : ndarray, shape (M_0,), or None
+        The input x; None draws its direction at random with :math:`|x|^2 = M_0 \hat q_0`.
+    layers : collection of int
+        The layers 1..L by whose parameters the output is differentiated; 0 stands for the input
+        itself, whose share is :math:`J_x J_x^T` without any divisor.
     rng : numpy.random.Generator
         Stream of the replica. Order of the draws: the input (if none is given), then for each
         layer its weights row by row (Haar: the Gaussian matrix whose QR is taken, along its
         longer side first) and its biases (if ``bias_std > 0``).
-    given : ndarray, shape (M_0,), or None
-        The input x; None draws its direction at random with :math:`|x|^2 = M_0 \hat q_0`.
 
     Returns
     -------
     dual : ndarray, shape (M_L, M_L)
         Standard parametrisation: :math:`J J^T / M`; NTK: :math:`J J^T`. J is the Jacobian of
-        the output by all parameters: weights, and biases where ``bias_std > 0``.
-    realised : Realisation
-        Order parameters, shifts and gates; no eigenvalues yet.
+        the output by the parameters of `layers`: weights, and biases where ``bias_std > 0``.
+    realised : Realised
+        Order parameters, shifts and gates.
+
+    Raises
+    ------
+    ConvergenceError
+        If the signal leaves the range of floating-point numbers.
 
     Notes
     -----
     With :math:`D_l = \mathrm{diag}\,\varphi'(h^l)` and, at any width,
 
-    .. math:: H_1 = s_1 I, \qquad H_{l+1} = s_{l+1} I + W_{l+1} D_l H_l D_l W_{l+1}^T.
+    .. math:: H_1 = s_1 I, \qquad H_{l+1} = s_{l+1} I + W_{l+1} D_l H_l D_l W_{l+1}^T,
+
+    without the shift of a layer that does not count.
 
     Standard: :math:`s_l = (|x^{l-1}|^2 + 1)/M`, the 1 only if layer l has biases. NTK, with
     :math:`W = \sigma_w \omega/\sqrt{M_{l-1}}` and :math:`b = \sigma_b \beta`:
@@ -97,7 +87,7 @@ def dual_matrix(
     last = network.depth - 1
     second_moments, variances, shifts, gates = [_mean_square(x)], [], [], []
     derivative = np.ones(widths[0])
-    dual: Any = None
+    dual: Any = np.eye(widths[0]) if 0 in layers else None
     for layer, ensemble in enumerate(network.ensembles):
         weight_std, bias_std = float(network.weight_stds[layer]), float(network.bias_stds[layer])
         draw = kernels.haar_weights if ensemble == "orthogonal" else kernels.gaussian_weights
@@ -109,10 +99,11 @@ def dual_matrix(
             shift = weight_std**2 * _mean_square(x) + bias_std**2
         else:
             shift = float(x @ x + (bias_std > 0)) / width
-        if layer == 0:
-            dual = shift * np.eye(widths[1])
-        else:
-            dual = kernels.backpropagate(weights, derivative, dual, shift)
+        own = shift if layer + 1 in layers else 0.0
+        if dual is not None:
+            dual = kernels.backpropagate(weights, derivative, dual, own)
+        elif layer + 1 in layers:
+            dual = own * np.eye(widths[layer + 1])
         activation = network.final_activation if layer == last else network.activations[layer]
         if activation is None:
             x = preactivation
@@ -125,8 +116,13 @@ def dual_matrix(
         shifts.append(shift)
         variances.append(_mean_square(preactivation))
         second_moments.append(_mean_square(x))
-    return dual, Realisation(
-        np.empty(0), np.array(second_moments), np.array(variances), np.array(shifts), tuple(gates)
+    if not np.isfinite(second_moments).all():
+        raise ConvergenceError(
+            f"its signal is not finite after {network.depth} layers, the second moments of which "
+            f"are {', '.join(format(value, '.3g') for value in second_moments)}"
+        )
+    return dual, Realised(
+        np.array(second_moments), np.array(variances), np.array(shifts), tuple(gates)
     )
 
 

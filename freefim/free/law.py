@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from freefim.errors import SpecError
 from freefim.free import distances, presentation, quantiles, transforms
 from freefim.free.accuracy import Accuracy
+from freefim.free.calculus import Calculus
 from freefim.free.solution import Array, Pairs, Solution
 
 if TYPE_CHECKING:
@@ -25,12 +26,15 @@ if TYPE_CHECKING:
 __all__ = ["Law"]
 
 
-class Law(ABC):
+class Law(Calculus, ABC):
     """A probability law on the real line: atoms and bands.
 
     The distribution function is right-continuous, `icdf` its generalised inverse, `pdf` the
     density of the absolutely continuous part: ``inf`` at a hard edge, 0 outside the bands. NaN
     gives NaN; arrays broadcast as in NumPy.
+
+    Laws form an algebra: ``a + b`` and ``a @ b`` are the free sum and product, ``2 * a + 1``
+    scales and shifts.
     """
 
     @property
@@ -69,13 +73,15 @@ class Law(ABC):
         """What was measured of the law's exactness."""
         return self.solution.accuracy
 
-    def pdf(self, x: ArrayLike) -> Any:
+    def pdf(self, x: ArrayLike, digits: int | None = None) -> Any:
         """Density of the absolutely continuous part.
 
         Parameters
         ----------
         x : array_like
             Points, any shape.
+        digits : int, optional
+            Digits of an mpmath result; without it, floats.
 
         Returns
         -------
@@ -97,6 +103,10 @@ class Law(ABC):
         >>> bool(abs(law.pdf(1.0) - ((2.25 - 1) * (1 - 0.25)) ** 0.5 / (0.5 * np.pi)) < 1e-14)
         True
         """
+        if digits is not None:
+            from freefim.free import precise
+
+            return precise.pdf(self, x, digits)
         return _mapped(self.solution.pdf, x)
 
     def cdf(self, x: ArrayLike) -> Any:
@@ -213,11 +223,15 @@ class Law(ABC):
         """
         return quantiles.expect(self.solution, function)
 
-    def moment(self, k: int) -> Any:
-        """Moment E x^k, k >= 0."""
+    def moment(self, k: int, digits: int | None = None) -> Any:
+        """Moment E x^k, k >= 0; exact where the numbers of the law are, or to `digits` digits."""
         if isinstance(k, bool) or not isinstance(k, Integral) or k < 0:
             raise SpecError(f"k must be an integer >= 0, got {k!r}")
-        return self.expect(lambda x: x ** int(k))
+        if digits is not None:
+            from freefim.free import precise
+
+            return precise.moment(self, int(k), digits)
+        return self.moments(int(k))[-1] if k else 1
 
     def mean(self) -> Any:
         """First moment."""
@@ -225,15 +239,17 @@ class Law(ABC):
 
     def variance(self) -> Any:
         """Second central moment."""
-        return self.moment(2) - self.moment(1) ** 2
+        return self.free_cumulant(2)
 
-    def cauchy(self, z: ArrayLike) -> Any:
+    def cauchy(self, z: ArrayLike, digits: int | None = None) -> Any:
         r"""Cauchy transform :math:`G(z) = \int \rho(dx)/(z - x)`, any shape.
 
         Parameters
         ----------
         z : array_like
             Complex points, any shape.
+        digits : int, optional
+            Digits of an mpmath result; without it, complex floats.
 
         Returns
         -------
@@ -260,6 +276,10 @@ class Law(ABC):
         >>> bool(abs(z - 1 / g - 1 / (1 - 0.25 * g)) < 1e-12)  # R(g) = 1/(1 - g/4)
         True
         """
+        if digits is not None:
+            from freefim.free import precise
+
+            return precise.cauchy(self, z, digits)
         points = np.asarray(z, dtype=complex)
         flat = points.ravel()
         # the real line is one line, whatever the sign of a zero

@@ -8,7 +8,7 @@ from typing import Any
 
 from freefim.errors import SpecError
 
-__all__ = ["Number", "is_exact", "is_symbolic", "number", "quotient", "real"]
+__all__ = ["Number", "is_exact", "is_number", "is_symbolic", "number", "plain", "quotient", "real"]
 
 #: int, float, Fraction, a sympy expression, or any other real number.
 Number = Any
@@ -36,7 +36,7 @@ def number(
     """
     if hasattr(value, "dtype") and hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
         value = value.item()
-    if isinstance(value, bool) or not (_is_expression(value) or isinstance(value, Real)):
+    if not is_number(value):
         raise SpecError(f"{name} must be a number, got {value!r}")
     if not is_symbolic(value):
         try:
@@ -54,6 +54,11 @@ def number(
     if not good:
         raise SpecError(f"{name} must be {allowed}, got {value!r}")
     return value
+
+
+def is_number(value: Any) -> bool:
+    """Whether the value is a real number or an expression."""
+    return not isinstance(value, bool) and (isinstance(value, Real) or _is_expression(value))
 
 
 def is_exact(value: Number) -> bool:
@@ -82,12 +87,13 @@ def real(value: Number) -> float:
 def quotient(top: Number, bottom: Number) -> Number:
     """top/bottom, exact for ints and Fractions."""
     if is_exact(top) and is_exact(bottom):
-        return _plain(Fraction(top) / Fraction(bottom))
+        return plain(Fraction(top) / Fraction(bottom))
     return top / bottom
 
 
-def _plain(value: Fraction) -> int | Fraction:
-    return value.numerator if value.denominator == 1 else value
+def plain(value: Number) -> Number:
+    """Return the number itself, an int where it is a Fraction without denominator."""
+    return value.numerator if isinstance(value, Fraction) and value.denominator == 1 else value
 
 
 def _is_expression(value: Any) -> bool:

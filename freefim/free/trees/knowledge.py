@@ -27,6 +27,7 @@ from freefim.free.trees.nodes import (
 )
 
 __all__ = [
+    "check_factors",
     "check_inverse",
     "check_nonnegative",
     "check_product",
@@ -89,7 +90,7 @@ def enclosure(law: Law) -> tuple[float, float]:
     SpecError
         If a number of the law is an expression with symbols.
     """
-    from freefim.free.laws.named import FreePoisson, Semicircle
+    from freefim.free.laws.named import Arcsine, FreePoisson, MarchenkoPastur, Semicircle
 
     match law:
         case PointMass(location):
@@ -98,7 +99,7 @@ def enclosure(law: Law) -> tuple[float, float]:
             return min(map(real, locations)), max(map(real, locations))
         case Empirical(eigenvalues):
             return float(eigenvalues[0]), float(eigenvalues[-1])
-        case Uniform(left, right):
+        case Uniform(left, right) | Arcsine(left, right):
             return real(left), real(right)
         case Cauchy():
             return -inf, inf
@@ -106,7 +107,12 @@ def enclosure(law: Law) -> tuple[float, float]:
             reach = 2.0 * real(variance) ** 0.5
             return real(mean) - reach, real(mean) + reach
         case FreePoisson(rate, jump):
-            return _ordered(0.0, real(jump) * (1.0 + real(rate) ** 0.5) ** 2)
+            root = real(rate) ** 0.5
+            low = real(jump) * (1.0 - root) ** 2 if root > 1.0 else 0.0
+            return _ordered(low, real(jump) * (1.0 + root) ** 2)
+        case MarchenkoPastur(ratio):
+            root = real(ratio) ** 0.5
+            return ((1.0 - root) ** 2 if root < 1.0 else 0.0), (1.0 + root) ** 2
         case NamedLaw():
             return enclosure(law.construction)
         case FreeSum(left, right):
@@ -154,7 +160,18 @@ def is_nonnegative(law: Law) -> bool:
     low, high = enclosure(law)
     if low >= 0.0:
         return True
-    return high > 0.0 and law.support[0] >= 0.0
+    if high <= 0.0 or _is_hull(law) or is_symmetric(law):
+        return False
+    return law.support[0] >= 0.0
+
+
+def _is_hull(law: Law) -> bool:
+    """Whether `enclosure` is the support's own hull."""
+    from freefim.free.laws.named import Arcsine, FreePoisson, MarchenkoPastur, Semicircle
+
+    known = (PointMass, Atomic, Empirical, Uniform, Cauchy, Semicircle, Arcsine, FreePoisson,
+             MarchenkoPastur)  # fmt: skip
+    return _is_hull(law.law) if isinstance(law, Affine) else isinstance(law, known)
 
 
 def is_symmetric(law: Law) -> bool | None:
@@ -220,7 +237,7 @@ def check_inverse(law: Law) -> None:
     if any(location == 0 for location, _ in tree_atoms(law)):
         raise SpecError(f"the inverse needs a law without mass at 0, got {law!r}")
     if low < 0.0 < high:
-        low, high = law.support
+        low, high = enclosure(law) if _is_hull(law) else law.support
         if low < 0.0 < high:
             raise SpecError(
                 f"the inverse needs a law on one side of 0, got {law!r} with the support "
@@ -228,8 +245,8 @@ def check_inverse(law: Law) -> None:
             )
 
 
-def check_product(left: Law, right: Law) -> None:
-    """Refuse factors whose product is not the law of A^½ B A^½ or is not computed."""
+def check_factors(left: Law, right: Law) -> None:
+    """Refuse factors on the whole line, and two that both charge (-∞, 0)."""
     if has_symbols(left) or has_symbols(right):
         return
     for law in (left, right):
@@ -238,17 +255,24 @@ def check_product(left: Law, right: Law) -> None:
                 f"a free product with a law on the whole line is not computed, got {law!r}: "
                 "it has no moments, hence no S-transform"
             )
-    signed = [law for law in (left, right) if not is_nonnegative(law)]
-    if len(signed) == 2:
+    if enclosure(right)[0] < 0.0 and not (is_nonnegative(left) or is_nonnegative(right)):
         raise SpecError(
             f"a free product needs one factor on [0, ∞), got {left!r} and {right!r}: A^½ B A^½ "
             "has no meaning otherwise"
         )
-    if signed and _has_mean_zero(signed[0]):
-        raise SpecError(
-            f"a factor of mean 0 has no S-transform, got {signed[0]!r}; `free_product` computes "
-            "the product if that factor is symmetric"
-        )
+
+
+def check_product(left: Law, right: Law) -> None:
+    """Refuse factors whose product is not the law of A^½ B A^½ or is not computed."""
+    check_factors(left, right)
+    if has_symbols(left) or has_symbols(right):
+        return
+    for law in (left, right):
+        if enclosure(law)[0] < 0.0 and _has_mean_zero(law):
+            raise SpecError(
+                f"a factor of mean 0 has no S-transform, got {law!r}; `free_product` computes "
+                "the product if that factor is symmetric"
+            )
 
 
 def _has_mean_zero(law: Law) -> bool:

@@ -1,0 +1,1 @@
+"""Exact algebra of laws: polynomials, discriminants, edges and series in exact numbers."""

@@ -1,0 +1,136 @@
+r"""A law as an irreducible polynomial in (z, g), and the moves on it without elimination.
+
+Beside z and g = G(z) stands n = z g = 1 + m. Every move with a simple law is a birational map
+of the plane (z, g): a linear substitution in one of z, g, n while another of them stays, between
+changes of coordinates that are monomial. Such a map keeps a polynomial irreducible up to powers
+of the coordinates, so that nothing is factored and nothing eliminated.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from freefim.free.exact.arithmetic import Arithmetic, Table
+
+__all__ = ["Curve", "point_mass"]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The polynomial Σ table[i][j] z^i g^j of a law, irreducible and primitive."""
+
+    table: Table
+    arithmetic: Arithmetic
+
+    def affine(self, scale: Any, shift: Any) -> "Curve":
+        """scale·A + shift: z = (z' - shift)/scale, g = scale g'."""
+        (p, q), (a, b) = self._scalar(scale), self._scalar(shift)
+        rows = self.arithmetic.linear(_transposed(self.table), q * b, -q * a, p * b)
+        return self._made(_transposed(_weighted(rows, p, q)))
+
+    def corner(self, ratio: Any) -> "Curve":
+        """Free corner: n = ratio n' + 1 - ratio, g = ratio g'."""
+        p, q = self._scalar(ratio)
+        rows = _transposed(_trimmed(_sheared(self.table, -1)))  # z^i g^j = n^i g^(j-i), by g
+        rows = _weighted(self.arithmetic.linear(rows, p, q - p, q), p, q)
+        return self._made(_trimmed(_sheared(_transposed(rows), 1)))
+
+    def power(self, exponent: Any) -> "Curve":
+        """Free power: g stays, n = 1 + (n' - 1)/exponent."""
+        p, q = self._scalar(exponent)
+        rows = _transposed(_trimmed(_sheared(self.table, -1)))
+        rows = self.arithmetic.linear(rows, q, p - q, p)
+        return self._made(_trimmed(_sheared(_transposed(rows), 1)))
+
+    def padding(self, ratio: Any) -> "Curve":
+        """`ratio` of the law and zeros: z stays, n = 1 + (n' - 1)/ratio."""
+        p, q = self._scalar(ratio)
+        return self._from_moments(self.arithmetic.linear(self._by_moments(), q, p - q, p))
+
+    def gaussian(self, ratio: Any, variance: Any) -> "Curve":
+        """X A Xᵀ: n = 1 + ratio (n' - 1), z = z'/(variance ratio n')."""
+        (p, q), (a, b) = self._scalar(ratio), self._scalar(variance)
+        rows = self.arithmetic.linear(self._by_moments(), p, q - p, q)
+        return self._from_moments(_trimmed(_sheared(_weighted(rows, q * b, a * p), -1)))
+
+    def projection(self, mass: Any, value: Any) -> "Curve":
+        """Free product with (1-mass) δ_0 + mass δ_value: z = z' n/(value (n - 1 + mass))."""
+        (p, q), (a, b) = self._scalar(mass), self._scalar(value)
+        rows = self.arithmetic.linear(self._by_moments(), 1, q - p, q)  # in q (n - 1 + mass)
+        rows = _trimmed(_sheared(_weighted(rows, q * b, a), -1))
+        rows = self.arithmetic.primitive(self.arithmetic.linear(rows, q, p - q, 1))
+        return self._from_moments(_trimmed(_sheared(rows, 1)))
+
+    def inverse(self) -> "Curve":
+        """A^{-1}: z = 1/z', n = 1 - n'."""
+        return self._from_moments(self.arithmetic.linear(self._by_moments()[::-1], -1, 1, 1))
+
+    @property
+    def is_even(self) -> bool:
+        """Whether -A has the law of A."""
+        return not any(any(row) for row in self._by_moments()[1::2])
+
+    def square(self) -> "Curve":
+        """A² for A of a symmetric law: z = √z', n stays."""
+        return self._from_moments(self._by_moments()[::2])
+
+    def root(self) -> "Curve":
+        """Symmetrised root: z = z'², n stays; a factor would be odd or a square: there is none."""
+        rows = self._by_moments()
+        spread = [[0] * len(rows[0]) for _ in range(2 * len(rows) - 1)]
+        spread[::2] = rows
+        return self._from_moments(spread)
+
+    def _scalar(self, value: Any) -> tuple[Any, Any]:
+        return self.arithmetic.scalar(value)
+
+    def _made(self, table: Table) -> "Curve":
+        return Curve(self.arithmetic.primitive(table), self.arithmetic)
+
+    def _by_moments(self) -> Table:
+        return by_moments(self.table)
+
+    def _from_moments(self, rows: Table) -> "Curve":
+        return self._made(from_moments(rows))
+
+
+def point_mass(location: Any, arithmetic: Arithmetic) -> Curve:
+    """(z - location) g - 1."""
+    p, q = arithmetic.scalar(location)
+    return Curve(arithmetic.primitive([[-q, -p], [0 * q, q]]), arithmetic)
+
+
+def by_moments(table: Table) -> Table:
+    """Rows by z in n = z g of a table by z in g."""
+    return _transposed(_trimmed(_sheared(_transposed(table), -1)))
+
+
+def from_moments(rows: Table) -> Table:
+    """Rows by z in g of a table by z in n = z g."""
+    return _transposed(_trimmed(_sheared(_transposed(rows), 1)))
+
+
+def _transposed(rows: Table) -> Table:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _weighted(rows: Table, p: Any, q: Any) -> Table:
+    """Row i times p^i q^(last - i)."""
+    last = len(rows) - 1
+    return [[c * p**i * q ** (last - i) for c in row] for i, row in enumerate(rows)]
+
+
+def _sheared(rows: Table, step: int) -> Table:
+    """Row i times x^(step i), and all by the power of x that makes that a polynomial."""
+    last = len(rows) - 1
+    if step > 0:
+        return [[0] * i + row + [0] * (last - i) for i, row in enumerate(rows)]
+    return [[0] * (last - i) + row + [0] * i for i, row in enumerate(rows)]
+
+
+def _trimmed(rows: Table) -> Table:
+    """Without the factors z^i x^j, and without zeros at the end."""
+    full = [i for i, row in enumerate(rows) if any(row)]
+    rows = rows[full[0] : full[-1] + 1]
+    first = min(next(j for j, c in enumerate(row) if c) for row in rows if any(row))
+    last = max(next(j for j in range(len(row), 0, -1) if row[j - 1]) for row in rows if any(row))
+    return [row[first:last] for row in rows]

@@ -7,7 +7,6 @@ symbols of a law.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from fractions import Fraction
 from functools import cached_property, reduce
 from itertools import accumulate
 from math import gcd

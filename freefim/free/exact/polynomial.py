@@ -3,11 +3,13 @@ r"""The polynomial of a law, P(z, G) = 0, and its discriminant."""
 from typing import Any
 
 from freefim.errors import SpecError
+from freefim.free.exact import elimination
+from freefim.free.exact.arithmetic import Arithmetic
 from freefim.free.exact.assembly import curve
 from freefim.free.exact.curve import Curve
 from freefim.free.law import Law
 
-__all__ = ["discriminant", "polynomial"]
+__all__ = ["discriminant", "in_z", "polynomial"]
 
 
 def polynomial(law: Law) -> Any:
@@ -81,23 +83,36 @@ def discriminant(law: Law) -> Any:
     >>> discriminant(Semicircle(1))
     (z - 2)*(z + 2)
     """
-    from freefim.free.exact.roots import discriminant_factors
+    from sympy import Mul
 
-    import sympy
+    law_curve = curve(law)
+    constant, factors = elimination.discriminant(law_curve)
+    domain = _domain(law_curve.arithmetic)
+    powers = [in_z(factor, law_curve.arithmetic).as_expr() ** k for factor, k in factors]
+    return Mul(domain.to_sympy(domain.convert(constant)), *powers)
 
-    found = discriminant_factors(curve(law))
-    return sympy.Mul(*(f.as_expr() ** k for f, k in found), evaluate=True)
+
+def in_z(coefficients: list[Any], kind: Arithmetic) -> Any:
+    """Return Σ coefficients[i] z^i as a polynomial of sympy."""
+    from sympy import Poly, Symbol
+
+    domain = _domain(kind)
+    rows = [domain.convert(c) for c in reversed(coefficients)]
+    return Poly.from_list(rows, Symbol("z"), domain=domain)
 
 
 def _poly(law: Curve) -> Any:
-    from sympy import ZZ, Poly, Symbol
+    from sympy import Poly, Symbol
     from sympy.polys.polyclasses import DMP
 
-    z, g = Symbol("z"), Symbol("G")
-    kind = law.arithmetic
+    domain = _domain(law.arithmetic)
+    rows = [[domain.convert(c) for c in reversed(row)] for row in reversed(law.table)]
+    return Poly.new(DMP.from_list(rows, 1, domain), Symbol("z"), Symbol("G"))
+
+
+def _domain(kind: Arithmetic) -> Any:
+    from sympy import ZZ
+
     if {"z", "G"} & {s.name for s in kind.symbols}:
         raise SpecError(f"symbols must not be called z or G, got {kind.symbols!r}")
-    domain = ZZ[kind.symbols] if kind.symbols else ZZ
-    rows = [[domain.convert(c) for c in reversed(row)] for row in reversed(law.table)]
-    poly = Poly.new(DMP.from_list(rows, 1, domain), z, g)
-    return poly
+    return ZZ[kind.symbols] if kind.symbols else ZZ

@@ -58,3 +58,13 @@ def test_the_finest_comb_keeps_its_bands_apart(complement):
     assert solution.accuracy.mass_defect < 1e-2 * complement
     middle = solution.cdf(np.mean(solution.bands, axis=1))
     assert np.all(np.diff(middle) > 0.0)
+
+
+def test_gates_over_twenty_orders_of_magnitude_resolve_the_bands_of_the_smallest():
+    """Where b F/z is far below rounding, it must not be seen as 1 - v/z."""
+    complements = np.geomspace(1e-22, 1e-3, 160)
+    moves = [move for b in complements for move in (gate(b), Affine(1.0, 1.0))]
+    solution = solve_projection(Chain(1.0, tuple(moves)))
+    assert solution.accuracy.mass_defect < 1e-12
+    x = np.mean(solution.bands, axis=1)
+    assert np.all(solution.pdf(x) > 0.0)

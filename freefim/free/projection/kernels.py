@@ -37,7 +37,7 @@ def last_map(ops, par, n):
 
 @inline
 def reference(ops, par, n, t, start, ref):
-    """State at an edge before every operation, ref (n + 1, 4): z, F, v, and v/z or z/F."""
+    """State at an edge before every operation, ref (n + 1, 4): z, F, v, and b F/z or z/F."""
     z, f = start + t, t
     r = z / f
     for j in range(n):
@@ -56,7 +56,7 @@ def reference(ops, par, n, t, start, ref):
             f, z = g * c * f, g * v + q
             r = (r - b) / c
         else:
-            ref[j, 3] = 1.0 - b / r
+            ref[j, 3] = b / r
             f, z = g * v / r, g * v + q
         if q != 0.0:
             r = z / f
@@ -93,18 +93,20 @@ def sweep(ops, par, n, last, ref, s, low):
                 tr = za + zr
                 inv = 1.0 / (tr * tr + zi * zi)
                 rr, ri = tr * inv, -zi * inv
-                ar, ai = vr - aux * zr, vi - aux * zi
-                dwr, dwi = ar * rr - ai * ri, ar * ri + ai * rr
-                wr = aux + dwr
-                br, bi = v1r - wr * z1r + dwi * z1i, v1i - wr * z1i - dwi * z1r
-                w1r, w1i = br * rr - bi * ri, br * ri + bi * rr
+                # u = b F/z and not v/z = 1 - u: of a gate that takes out little, u keeps its digits
+                ar, ai = b * dr - aux * zr, b * di - aux * zi
+                dur, dui = ar * rr - ai * ri, ar * ri + ai * rr
+                ur = aux + dur
+                wr, wi = 1.0 - ur, -dui
+                br, bi = b * d1r - ur * z1r + dui * z1i, b * d1i - ur * z1i - dui * z1r
+                u1r, u1i = br * rr - bi * ri, br * ri + bi * rr
                 fr = fa + dr
                 s[c], s[w_ + c] = g * vr, g * vi
-                s[2 * w_ + c] = g * (dr * wr - di * dwi + fa * dwr)
-                s[3 * w_ + c] = g * (dr * dwi + di * wr + fa * dwi)
+                s[2 * w_ + c] = g * (dr * wr - di * wi - fa * dur)
+                s[3 * w_ + c] = g * (dr * wi + di * wr - fa * dui)
                 s[4 * w_ + c], s[5 * w_ + c] = g * v1r, g * v1i
-                s[6 * w_ + c] = g * (d1r * wr - d1i * dwi + fr * w1r - di * w1i)
-                s[7 * w_ + c] = g * (d1r * dwi + d1i * wr + fr * w1i + di * w1r)
+                s[6 * w_ + c] = g * (d1r * wr - d1i * wi - fr * u1r + di * u1i)
+                s[7 * w_ + c] = g * (d1r * wi + d1i * wr - fr * u1i - di * u1r)
         elif op == WISHART:
             for c in range(LANES):
                 z, d = complex(s[c], s[w_ + c]), complex(s[2 * w_ + c], s[3 * w_ + c])
@@ -261,8 +263,8 @@ def mass_above(ops, par, n, ref, zr, zi):
             total = argument + (total - argument + diff.imag) / k
             z, d = g * (v * (k - 1.0 + aux + diff) + va * diff), g * k * v
         else:
-            diff = (v - aux * z) * reciprocal(zz)
-            d = g * (d * (aux + diff) + fa * diff)
+            diff = (b * d - aux * z) * reciprocal(zz)
+            d = g * (d * (1.0 - aux - diff) - fa * diff)
             z = g * v
     return total / math.pi, z.real
 

@@ -21,6 +21,8 @@ __all__ = [
     "gaussian",
     "gaussian_potential",
     "inverse",
+    "marchenko_pastur",
+    "marchenko_pastur_potential",
     "multiplicative_power",
     "padding",
     "padding_potential",
@@ -94,6 +96,16 @@ def free_poisson(z, dz, g, dg, rate, jump):  # A + P, R_P(g) = rate·jump/(1 - j
 
 def free_poisson_potential(phi, g, log_slack, rate, jump):  # log_slack = log(1 - jump g)
     return phi + rate * (1 / (1 - jump * g) - 1 + log_slack)
+
+
+def marchenko_pastur(z, dz, g, dg, ratio, factor, exponent):  # factor = (1 + ratio m)^exponent
+    slope = exponent * ratio * (dz * g + z * dg) / (1 + ratio * (z * g - 1))
+    top = g / factor
+    return z * factor, factor * (dz + z * slope), top, dg / factor - top * slope
+
+
+def marchenko_pastur_potential(phi, m, log_level, ratio, exponent):  # log_level = log(1 + ratio m)
+    return phi + exponent * (m + (1 - 1 / ratio) * log_level)
 
 
 def multiplicative_power(z, dz, g, dg, factor, exponent):  # factor = (m/g)^(exponent-1)

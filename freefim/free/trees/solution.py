@@ -1,0 +1,211 @@
+"""A solved tree: density, distribution function and transforms from panels of its unknowns."""
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from freefim.errors import ConvergenceError
+from freefim.free.accuracy import Accuracy
+from freefim.free.trees.start import Machine
+from freefim.free.trees.structure import Band
+
+__all__ = ["TreeSolution"]
+
+_Reals = NDArray[np.float64]
+_Nodes = NDArray[np.complex128]
+_MASS_TOLERANCE = 1e-10
+
+
+@dataclass(frozen=True, eq=False)
+class TreeSolution:
+    """The law of a tree, ready to be evaluated.
+
+    Attributes
+    ----------
+    atoms : tuple of (location, mass)
+    bands : tuple of (left, right)
+    band_masses : tuple of float
+    """
+
+    atoms: tuple[tuple[float, float], ...]
+    _bands: list[Band]
+    _machine: Machine
+    _start: complex
+    _begin: _Nodes
+    _remarks: tuple[str, ...] = ()
+
+    @cached_property
+    def bands(self) -> tuple[tuple[float, float], ...]:
+        """Intervals of the absolutely continuous part, ascending."""
+        return tuple((band.left, band.right) for band in self._bands)
+
+    @cached_property
+    def band_masses(self) -> tuple[float, ...]:
+        """Mass of each band, in closed form."""
+        return tuple(band.mass for band in self._bands)
+
+    @cached_property
+    def _tables(self) -> tuple[Any, ...]:
+        """Kinds, ends, first panels, cuts and coefficients of all bands."""
+        bands = self._bands
+        return (
+            np.array([band.kind for band in bands]),
+            np.array(self.bands),
+            np.cumsum([0, *(len(band.cuts) for band in bands)]),
+            np.concatenate([band.cuts for band in bands]),
+            np.concatenate([band.coefficients for band in bands]),
+        )
+
+    def pdf(self, x: _Reals) -> _Reals:
+        """Density of the absolutely continuous part, shape (n,)."""
+        x = np.asarray(x, dtype=float)
+        values = np.where(np.isnan(x), np.nan, 0.0)
+        if self._bands:
+            band, inside = self._locate(x)
+            values[inside] = -self._evaluate(x[inside], band[inside], 0).imag / np.pi
+        return values
+
+    def cdf(self, x: _Reals) -> _Reals:
+        """Distribution function of the whole law, right-continuous, shape (n,)."""
+        x = np.asarray(x, dtype=float)
+        values = np.where(np.isnan(x), np.nan, 0.0)
+        for band in self._bands:
+            values += np.where(x >= band.right, band.mass, 0.0)
+        if self._bands:
+            band, inside = self._locate(x)
+            above = self._evaluate(x[inside], band[inside], 1).real
+            masses = np.array(self.band_masses)[band[inside]]
+            tops = np.array([b.above for b in self._bands])[band[inside]]
+            values[inside] += np.clip(masses + tops - above, 0.0, masses)
+        for location, mass in self.atoms:
+            values += np.where(x >= location, mass, 0.0)
+        return np.asarray(np.minimum(values, 1.0))
+
+    def cauchy(self, z: _Nodes) -> _Nodes:
+        """Cauchy transform off the bands, any shape."""
+        z = np.asarray(z, dtype=complex)
+        flat = np.atleast_1d(z).ravel()
+        values, _ = self._points(np.where(flat.imag < 0.0, flat.conj(), flat))
+        values = np.where(flat.imag < 0.0, values.conj(), values)
+        values[np.isin(flat, [at for at, _ in self.atoms])] = np.inf
+        return values.reshape(z.shape)
+
+    def subordination(self, z: _Nodes) -> _Nodes:
+        """Subordination functions: the point of every leaf that belongs to z.
+
+        Parameters
+        ----------
+        z : array_like of complex
+
+        Returns
+        -------
+        ndarray, of the shape of `z` and one axis more, over the leaves that are unknowns
+
+        Raises
+        ------
+        ConvergenceError
+            If a point does not converge on the physical sheet.
+        """
+        z = np.asarray(z, dtype=complex)
+        flat = np.atleast_1d(z).ravel()
+        _, ws = self._points(np.where(flat.imag < 0.0, flat.conj(), flat))
+        ws = np.where(flat.imag[:, None] < 0.0, ws.conj(), ws)
+        return ws.reshape(*z.shape, self._machine.k)
+
+    def nodes(self, splits: int = 1) -> tuple[_Reals, _Reals]:
+        """Quadrature x, weights of the a.c. part, each panel cut in `splits` pieces."""
+        if not self._bands:
+            return np.empty(0), np.empty(0)
+        x, weights, _ = self._quadrature if splits == 1 else self._integrate(splits)
+        return x, weights
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """What was measured of the law's exactness."""
+        if not self._bands:
+            return Accuracy(abs(1.0 - sum(m for _, m in self.atoms)), 0.0, 0.0, "exact atoms")
+        return Accuracy(
+            mass_defect=self._quadrature[2],
+            edge_residual=4e-16 * self._machine.k,
+            tail=float(max(band.cuts[:, 2].max() for band in self._bands)) ** 2,
+            method="tree of moves, panels of the unknowns",
+            remarks=self._remarks,
+        )
+
+    @cached_property
+    def _quadrature(self) -> tuple[_Reals, _Reals, float]:
+        for splits in (1, 2, 4, 8):
+            found = self._integrate(splits)
+            if found[2] <= 1e-11:
+                break
+        if not found[2] <= _MASS_TOLERANCE:
+            raise ConvergenceError(
+                f"the density of a band integrates to its exact mass only within {found[2]:.2g}"
+            )
+        return found
+
+    def _integrate(self, splits: int) -> tuple[_Reals, _Reals, float]:
+        """Nodes, weights, and the largest defect of the mass of a band."""
+        kinds, ends, first, cuts, _ = self._tables
+        node, weight = _gauss(splits)
+        middle = 0.5 * (cuts[:, :1] + cuts[:, 1:2])
+        half = 0.5 * (cuts[:, 1:2] - cuts[:, :1])
+        t = middle + half * node
+        band = np.repeat(np.arange(len(kinds)), np.diff(first))[:, None]
+        a, b, kind = ends[band, 0], ends[band, 1], kinds[band]
+        angle = np.where(
+            t < 0.5 * np.pi,
+            a + (b - a) * np.sin(0.5 * t) ** 2,
+            b - (b - a) * np.cos(0.5 * t) ** 2,
+        )
+        log = np.where(kind == 1, b, a) * np.exp(-t * t)
+        x = np.where(kind == 0, angle, log)
+        slope = np.where(kind == 0, 0.5 * (b - a) * np.sin(t), 2.0 * t * np.abs(log))
+        x = np.clip(x, np.nextafter(a, b), np.nextafter(b, a))
+        flat = x.ravel()
+        density = -self._evaluate(flat, np.broadcast_to(band, x.shape).ravel(), 0).imag / np.pi
+        weights = half * weight * slope * density.reshape(x.shape)
+        masses = np.bincount(np.broadcast_to(band, x.shape).ravel(), weights.ravel())
+        exact = np.array(self.band_masses)
+        return flat, weights.ravel(), float(np.abs(masses - exact).max())
+
+    def _locate(self, x: _Reals) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        ends = self._tables[1]
+        band = np.maximum(np.searchsorted(ends[:, 0], x, side="right") - 1, 0)
+        return band, (x > ends[band, 0]) & (x < ends[band, 1])
+
+    def _evaluate(self, x: _Reals, band: NDArray[np.int64], want: int) -> _Nodes:
+        from freefim.free.trees.kernels import evaluate
+
+        out = np.empty(x.size, dtype=complex)
+        failed = evaluate(
+            self._machine.prog, *self._tables, self._start, self._begin, self._machine.speck,
+            band, x, want, out,
+        )  # fmt: skip
+        if failed:
+            worst = float(x[np.isnan(out.real)][0])
+            raise ConvergenceError(
+                f"the law did not converge at {failed} of {x.size} points, first at x = {worst!r}"
+            )
+        return out
+
+    def _points(self, z: _Nodes) -> tuple[_Nodes, _Nodes]:
+        from freefim.free.trees.kernels import solve_points
+
+        machine = self._machine
+        out, ws = np.empty(z.size, dtype=complex), np.empty((z.size, machine.k), dtype=complex)
+        if solve_points(machine.prog, self._start, self._begin, z, machine.speck, out, ws):
+            worst = complex(z[np.isnan(out.real)][0])
+            raise ConvergenceError(f"the law did not converge at z = {worst!r}")
+        return out, ws
+
+
+@lru_cache(maxsize=8)
+def _gauss(splits: int) -> tuple[_Reals, _Reals]:
+    """Gauss nodes and weights on [-1, 1] cut in pieces."""
+    node, weight = np.polynomial.legendre.leggauss(24)
+    starts = (2 * np.arange(splits) + 1)[:, None]
+    return ((starts + node) / splits).ravel() - 1.0, np.tile(weight / splits, splits)

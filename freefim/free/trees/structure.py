@@ -1,0 +1,218 @@
+"""Gaps and bands of a tree, by its solution on the real line: structure before density.
+
+The outer edges come from following the real curve inwards from both infinities. Between them one
+band is presumed; its panels resolve or show a gap, which splits it. A gap is believed only where
+every operation of the tree sees its argument in a gap.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from freefim.errors import ConvergenceError
+from freefim.free.trees.start import Machine, far_point
+
+__all__ = ["Band", "Edge", "Searcher", "chebyshev_grid"]
+
+_Reals = NDArray[np.float64]
+_Nodes = NDArray[np.complex128]
+
+GAP = 2
+_FOLD, _WALL, _ZERO = 1, 2, 3
+_ROOM = 400
+_NEAR = 1e-7
+_NODES = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Edge:
+    """An end of a gap: its place, the unknowns there, how they leave it, the mass above."""
+
+    x: float
+    w: _Nodes
+    slope: _Nodes
+    curvature: float
+    above: float
+    singular: bool = False
+
+    def rise(self, half: float) -> _Nodes:
+        """Derivative of the unknowns by the angle of a band of that half width."""
+        if not self.curvature:
+            return np.zeros_like(self.slope)
+        return np.abs(self.slope.real) * (half / abs(self.curvature)) ** 0.5 + 0j
+
+
+@dataclass(frozen=True, eq=False)
+class Band:
+    """A resolved band: kind of its parameter, ends, exact mass, panels of the unknowns."""
+
+    kind: int
+    left: float
+    right: float
+    above: float
+    mass: float
+    cuts: _Reals
+    coefficients: _Nodes
+
+
+class Searcher:
+    """Finds the bands of one law."""
+
+    def __init__(self, machine: Machine, atoms: tuple[tuple[float, float], ...]):
+        self.machine, self.atoms = machine, atoms
+        self.work, self.steps, self.slope, self.trial = machine.buffers()
+        self.remarks: list[str] = []
+        self.start, self.begin = self._anchor()
+
+    def bands(self) -> list[Band]:
+        """All bands, ascending."""
+        right, left = self._outer(1), self._outer(-1)
+        ends = [left]
+        for location, mass in self.atoms:
+            if ends[-1].x < location < right.x:
+                below, above = self._beside(location, mass)
+                ends += [self._end(below, -1), self._end(above, 1)]
+        ends.append(right)
+        queue = [(a, b) for a, b in zip(ends[::2], ends[1::2], strict=True) if a.x < b.x]
+        done: list[Band] = []
+        while queue:
+            if len(queue) + len(done) > _ROOM:
+                raise ConvergenceError(f"more than {_ROOM} bands were found")
+            left, right = queue.pop()
+            found = self._trace(left, right)
+            if isinstance(found, Band):
+                done.append(found)
+                continue
+            queue += found
+        return sorted(done, key=lambda band: band.left)
+
+    def mass_above(self, w: _Nodes) -> float:
+        """Mass to the right of a point of a gap."""
+        from freefim.free.trees.kernels import mass_above
+
+        return float(mass_above(self.machine.prog, w, self.work))
+
+    def _anchor(self) -> tuple[complex, _Nodes]:
+        """The solution above the middle of the law, carried down from far away."""
+        from freefim.free.trees.kernels import newton, solve_points
+
+        machine = self.machine
+        for power in range(2, 14):
+            far = 1j * machine.scale * 10.0**power
+            w = far_point(machine.program, far)
+            status, _, _ = newton(machine.prog, far, w, self.work, self.steps, 30)
+            if status == 1:
+                break
+        else:
+            raise ConvergenceError("no solution was found far from the law")
+        goal = complex(machine.program.means[-1], machine.scale)
+        out, ws = np.empty(1, dtype=complex), np.empty((1, machine.k), dtype=complex)
+        if solve_points(machine.prog, far, w, np.array([goal]), machine.speck, out, ws):
+            raise ConvergenceError(f"the continuation from {far!r} to {goal!r} got stuck")
+        return goal, ws[0]
+
+    def point(self, x: float) -> tuple[int, _Nodes]:
+        """Status and unknowns at x on the line, carried down from the anchor."""
+        from freefim.free.trees.kernels import approach
+
+        w, machine = np.empty(self.machine.k, dtype=complex), self.machine
+        status, _ = approach(
+            machine.prog, self.start, self.begin, complex(x), machine.speck, w, self.work,
+            self.steps, self.slope, self.trial,
+        )  # fmt: skip
+        return status, w
+
+    def _outer(self, side: int) -> Edge:
+        """The outer edge, from infinity inwards."""
+        from freefim.free.trees.kernels import settle
+
+        machine = self.machine
+        for power in range(2, 14):
+            x = complex(side * machine.scale * 10.0**power, machine.speck)
+            w = far_point(machine.program, x)
+            status, _, _, _, low = settle(
+                machine.prog, x, False, w, self.work, self.steps, 30
+            )
+            if status == 1 and low > 0.0:
+                return self._end(w, -side)
+        raise ConvergenceError(f"no real solution was found at {'-+'[side > 0]}infinity")
+
+    def _end(self, w: _Nodes, direction: int) -> Edge:
+        """Follow a gap from one of its points to its end, past atoms."""
+        from freefim.free.trees.kernels import fold
+
+        machine = self.machine
+        for _ in range(len(self.atoms) + 1):
+            begun, out = self.mass_above(w), np.zeros(2)
+            w = w.copy()
+            status = fold(
+                machine.prog, machine.frame, machine.walls, machine.speck, float(direction), w,
+                self.work, self.steps, self.slope, self.trial, out,
+            )  # fmt: skip
+            x, above = float(out[0]), self.mass_above(w)
+            if status == 0:
+                raise ConvergenceError(f"a gap was lost near {x!r}")
+            near = [a for a in self.atoms if abs(a[0] - x) <= _NEAR * machine.scale]
+            if status != _WALL or not near:
+                if not abs(begun - above) < 1e-9:
+                    raise ConvergenceError(
+                        f"mass {begun - above!r} was passed on the way to the edge at {x!r}"
+                    )
+                break
+            w = self._beside(*near[0])[direction > 0]
+        else:
+            raise ConvergenceError(f"no end of a gap was found near {x!r}")
+        return Edge(x, w, self.slope.copy(), float(out[1]), above, status == _ZERO)
+
+    def _beside(self, location: float, mass: float) -> tuple[_Nodes, _Nodes]:
+        """Points of the gap around an atom, left and right of it."""
+        size = max(self.machine.scale, abs(location))
+        for power in range(3, 15):
+            shift = size * 10.0**-power
+            (one, below), (two, above) = self.point(location - shift), self.point(location + shift)
+            if one == GAP == two:
+                jump = self.mass_above(below) - self.mass_above(above)
+                if abs(jump - mass) < 1e-9:
+                    return below, above
+        raise ConvergenceError(f"no gap was found around the atom of mass {mass!r} at {location!r}")
+
+    def _trace(self, left: Edge, right: Edge) -> Band | list[tuple[Edge, Edge]]:
+        """Panels of a presumed band, or its pieces if a gap shows up."""
+        from freefim.free.trees.kernels import trace_band
+
+        machine, a, b = self.machine, left.x, right.x
+        kind = 1 if left.singular else 2 if right.singular else 0
+        half = 0.5 * (b - a)
+        ends = np.array([left.w.real + 0j, right.w.real + 0j, left.rise(half), right.rise(half)])
+        cuts = np.empty((_ROOM, 3))
+        coefficients = np.empty((_ROOM, machine.k, _NODES), dtype=complex)
+        spot = np.zeros(machine.k + 1, dtype=complex)
+        spot[0] = left.above if kind == 1 else right.above
+        status, count = trace_band(
+            machine.prog, kind, a, b, ends, self.start, self.begin, machine.speck,
+            chebyshev_grid(), cuts, coefficients, spot,
+        )  # fmt: skip
+        x = float(spot[0].real)
+        if status == 0:
+            return Band(kind, a, b, right.above, left.above - right.above,
+                        cuts[:count].copy(), coefficients[:count].copy())  # fmt: skip
+        if status == 1:
+            below, above = self._end(spot[1:], -1), self._end(spot[1:], 1)
+            if not a <= below.x <= above.x <= b:
+                raise ConvergenceError(
+                    f"a gap ({below.x!r}, {above.x!r}) was found inside the band ({a!r}, {b!r})"
+                )
+            return [(left, below), (above, right)]
+        raise ConvergenceError(f"the band ({a!r}, {b!r}) was not resolved near x = {x!r}")
+
+
+@lru_cache(maxsize=1)
+def chebyshev_grid() -> _Reals:
+    """Rows: Chebyshev nodes ascending in (-1, 1), then the transform to coefficients."""
+    angle = np.pi * (np.arange(_NODES) + 0.5) / _NODES
+    node = -np.cos(angle)
+    transform = 2.0 / _NODES * np.cos(np.arange(_NODES)[:, None] * np.arccos(node))
+    transform[0] *= 0.5
+    return np.ascontiguousarray(np.vstack([node, transform]))

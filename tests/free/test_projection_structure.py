@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from freefim.free.chains.chain import Affine, Chain, Corner, Gaussian, Padding, Product
 from freefim.free.leaves.leaf import TwoPoint
-from freefim.free.projection.program import is_projection_chain
+from freefim.free.projection import gap_kernels
+from freefim.free.projection.program import PADDING, compile_chain, is_projection_chain
 from freefim.free.projection.solve import solve_projection
 
 
@@ -127,6 +128,31 @@ def test_gates_of_hardly_any_mass_give_bands_of_hardly_any_mass():
     solution = solve_projection(Chain(1.0, (gate(1e-12), Affine(1.0, 1.0)) * 9))
     assert len(solution.bands) == 8
     assert sum(solution.band_masses) == pytest.approx(8e-12, rel=1e-3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.floats(0.02, 0.9), st.floats(0.2, 4.0), st.floats(0.05, 2.0)),
+        min_size=2,
+        max_size=12,
+    )
+)
+def test_cuts_at_atoms_that_the_next_gate_takes_away_find_no_gap(layers):
+    moves = []
+    for complement, ratio, shift in layers:
+        moves += [gate(complement), Gaussian(ratio, 1.0), Affine(1.0, shift)]
+    ops, par, start = compile_chain(Chain(1.0, tuple(moves)))
+    last = len(ops) - 1
+    few = gap_kernels.find_cuts(ops, par, start, last, True)
+    # behind an operation that does nothing and is no Gaussian matrix, no cut is left out
+    more = np.append(ops, PADDING), np.vstack([par, [0.0, 1.0, 1.0, 0.0]])
+    every = gap_kernels.find_cuts(*more, start, last, True)
+    assert len(few) <= len(every)
+    status, gaps, _ = gap_kernels.find_gaps(ops, par, start, few)
+    other, same_gaps, _ = gap_kernels.find_gaps(ops, par, start, every)
+    assert status == other == 0
+    np.testing.assert_allclose(gaps, same_gaps, rtol=1e-12, atol=1e-13)
 
 
 def haar(rng, n):

@@ -296,6 +296,9 @@ def find_cuts(ops, par, start, last, cut_atoms):
 
     `last` is the index of the last operation that holds a map. Returns the ascending cuts, each
     cell between two of which holds at most one gap.
+
+    Where every operation is a Gaussian matrix, the cut of an atom that does not outlive the gate
+    after it is left out: right of it H' of that gate, concave and below 0 at the cut, stays there.
     """
     out = np.empty(12)
     points = np.empty(16)
@@ -304,7 +307,14 @@ def find_cuts(ops, par, start, last, cut_atoms):
     if cut_atoms:
         points[0] = 0.0
         count = 1
+    gaussian = True
+    for j in range(len(ops)):
+        gaussian = gaussian and ops[j] == WISHART and par[j, 3] > 0.0
     for j in range(last + 1):
+        if gaussian and j < last:
+            atom = max(0.0, 1.0 - (1.0 - par[j, 0]) / par[j, 2])
+            if atom <= par[j + 1, 0] + 2.0 * EPS:
+                continue
         if count + 2 > len(points):
             points = doubled(points)
         op = ops[j]

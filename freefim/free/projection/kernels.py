@@ -23,7 +23,7 @@ LOSSES = 80
 #: Half the width in θ from which on a panel is not halved any more.
 LEAST_PANEL = 1e-12
 #: Last step of Newton, relative to Im t, after which one correction of first order is enough.
-CLOSE, START = 1e-7, 1e-4
+CLOSE, START = 1e-7, 1e-3
 
 
 @inline
@@ -343,6 +343,8 @@ def solve_bands(ops, par, start, edges, info, widths, grid, tolerance, limit):
     # every halving leaves one panel waiting, and few halvings lead down to LEAST_PANEL
     stack = np.empty((64, 2))
     stack_t = np.empty((64, 2, NODES))
+    # the density at both ends, nan where t is only a start value there
+    stack_end = np.empty((64, 2))
     theta, x = np.empty(NODES), np.empty(NODES)
     tr, ti = np.empty(NODES), np.empty(NODES)
     fr, fi = np.empty(NODES), np.empty(NODES)
@@ -359,44 +361,40 @@ def solve_bands(ops, par, start, edges, info, widths, grid, tolerance, limit):
         height = 0.0
         depth = 1
         stack[0, 0], stack[0, 1] = 0.0, math.pi
+        for side in range(2):
+            root = sb if side else sa
+            stack_end[0, side] = 0.0
+            if info[band, side, 2] == 0.0:
+                stack_end[0, side] = 0.5 * width / (math.pi * info[band, side, 3] * root)
         for j in range(NODES):
             angle = 0.5 * math.pi * (1.0 + node_t[j])
             stack_t[0, 0, j] = size * math.sin(0.5 * angle) ** 2
             stack_t[0, 1, j] = 0.5 * (sa + sb) * math.sin(angle) + 0.25 * (sa - sb) * math.sin(
                 2.0 * angle
             )
+        stack_t[0, 0, 0], stack_t[0, 1, 0] = 0.0, 0.0
+        stack_t[0, 0, NODES - 1], stack_t[0, 1, NODES - 1] = size, 0.0
         used, lost = 0, 0
         while depth > 0 and lost < LOSSES:
             depth -= 1
             t0, t1 = stack[depth, 0], stack[depth, 1]
             half = 0.5 * (t1 - t0)
+            density[0], density[NODES - 1] = stack_end[depth, 0], stack_end[depth, 1]
+            lo = 1 if density[0] == density[0] else 0
+            hi = NODES - 1 if density[NODES - 1] == density[NODES - 1] else NODES
             split = 0
             for j in range(NODES):
                 angle = 0.5 * (t0 + t1) + half * node_t[j]
                 theta[j] = angle
                 tr[j], ti[j] = stack_t[depth, 0, j], stack_t[depth, 1, j]
-                floor = 1e-3 * min(sa * angle, sb * (math.pi - angle))
-                if not ti[j] > floor:
-                    ti[j] = floor
+                if lo <= j < hi:
+                    ti[j] = max(ti[j], 1e-3 * min(sa * angle, sb * (math.pi - angle)))
                 if angle <= 0.5 * math.pi:
                     x[j] = width * math.sin(0.5 * angle) ** 2
                     split = j + 1
                 else:
                     x[j] = -width * math.sin(0.5 * (math.pi - angle)) ** 2
                     tr[j] -= size
-            lo, hi = 0, NODES
-            if t0 == 0.0:
-                lo = 1
-                tr[0], ti[0] = 0.0, 0.0
-                density[0] = 0.0
-                if info[band, 0, 2] == 0.0:
-                    density[0] = 0.5 * width / (math.pi * info[band, 0, 3] * sa)
-            if t1 == math.pi:
-                hi = NODES - 1
-                tr[hi], ti[hi] = 0.0, 0.0
-                density[hi] = 0.0
-                if info[band, 1, 2] == 0.0:
-                    density[hi] = 0.5 * width / (math.pi * info[band, 1, 3] * sb)
             bad = 0
             middle = min(max(split, lo), hi)
             for side in range(2):
@@ -431,11 +429,14 @@ def solve_bands(ops, par, start, edges, info, widths, grid, tolerance, limit):
             blurred = t1 <= blur_a or t0 >= math.pi - blur_b
             if not (resolved or blurred) and half > LEAST_PANEL and used < limit:
                 mid = 0.5 * (t0 + t1)
+                middle_density = math.nan if bad > 0 else density[NODES // 2]
                 for side in range(2):
                     a = mid if side == 0 else t0
                     b = t1 if side == 0 else mid
                     row = depth + side
                     stack[row, 0], stack[row, 1] = a, b
+                    stack_end[row, side] = middle_density
+                    stack_end[row, 1 - side] = density[NODES - 1 if side == 0 else 0]
                     for j in range(NODES):
                         angle = 0.5 * (a + b) + 0.5 * (b - a) * node_t[j]
                         if bad == 0:
@@ -445,6 +446,8 @@ def solve_bands(ops, par, start, edges, info, widths, grid, tolerance, limit):
                             vr = size * math.sin(0.5 * angle) ** 2
                             vi = 0.5 * (sa + sb) * math.sin(angle)
                         stack_t[row, 0, j], stack_t[row, 1, j] = vr, vi
+                    end = NODES - 1 if side == 0 else 0
+                    stack_t[row, 0, end], stack_t[row, 1, end] = tr[end], ti[end]
                 depth += 2
                 continue
             if bad > 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Sized
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from itertools import groupby
@@ -41,8 +42,9 @@ class Network:
         σ_b >= 0.
     input_second_moment : number
         :math:`\hat q_0 = |x|^2/M_0 > 0`.
-    width_ratios : sequence of L+1 numbers, optional
-        :math:`M_0..M_L` over the reference width M, each > 0; None is a square network.
+    width_ratios : sequence of L+1 or L numbers, optional
+        :math:`M_0..M_L` over the reference width M, each > 0; None is a square network. With L
+        entries the last layer has no width of its own: statistics take its number of `outputs`.
     parametrization : {"standard", "ntk"}
         Which parameters the Fisher information differentiates.
     final_activation : str or Activation, optional
@@ -86,13 +88,7 @@ class Network:
         moment = positive("input_second_moment", self.input_second_moment)
         settle(self, "input_second_moment", moment)
         if self.width_ratios is not None:
-            ratios = each("width_ratios", self.width_ratios, depth + 1, positive)
-            if not isinstance(ratios, tuple):
-                raise SpecError(
-                    f"width_ratios must be None or a sequence of {depth + 1} numbers "
-                    f"for depth={depth}, got {self.width_ratios!r}"
-                )
-            settle(self, "width_ratios", ratios)
+            settle(self, "width_ratios", _ratios(self.width_ratios, depth))
         one_of("parametrization", self.parametrization, PARAMETRIZATIONS)
         if self.final_activation is not None:
             last = _activation("final_activation", self.final_activation)
@@ -124,8 +120,21 @@ class Network:
 
     @cached_property
     def ratios(self) -> tuple[Number, ...]:
-        """Widths M_0..M_L over the reference width; L+1 ones if the network is square."""
+        """Widths M_0..M_L over the reference width; L+1 ones if the network is square.
+
+        SpecError if `width_ratios` leaves the width of the last layer open.
+        """
+        if self.width_ratios is not None and len(self.width_ratios) == self.depth:
+            raise SpecError(
+                f"width_ratios must have the {self.depth + 1} entries M_0..M_L for a spectrum, got "
+                f"the {self.depth} entries {self.width_ratios!r}, which fit statistics only"
+            )
         return _spread(1.0 if self.width_ratios is None else self.width_ratios, self.depth + 1)
+
+    @cached_property
+    def hidden_ratios(self) -> tuple[Number, ...]:
+        """Widths M_0..M_{L-1} over the reference width: the input and the hidden layers."""
+        return (1.0,) * self.depth if self.width_ratios is None else self.width_ratios[: self.depth]
 
     def widths(self, width: int) -> tuple[int, ...]:
         """Widths M_0..M_L at the reference width `width`.
@@ -266,6 +275,18 @@ def _activation(name: str, value: Any) -> Activation:
         return activation(value)
     except SpecError as error:
         raise SpecError(str(error).replace("activation", name, 1)) from None
+
+
+def _ratios(value: Any, depth: int) -> tuple[Number, ...]:
+    array = isinstance(value, Sized) and getattr(value, "ndim", 1) == 1
+    open_end = array and len(value) == depth
+    ratios = each("width_ratios", value, depth if open_end else depth + 1, positive)
+    if isinstance(ratios, tuple):
+        return ratios
+    raise SpecError(
+        f"width_ratios must be None or a sequence of {depth + 1} numbers "
+        f"for depth={depth}, got {value!r}"
+    )
 
 
 def _ensemble(name: str, value: Any) -> str:

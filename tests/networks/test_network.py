@@ -212,8 +212,8 @@ BAD = {
         r"input_second_moment must be a finite real number, got \[1.0\]",
     ),
     "ratios too few": (
-        dict(width_ratios=[1, 1, 1]),
-        "width_ratios must be .* of 4 entries, got 3 entries",
+        dict(width_ratios=[1, 1]),
+        "width_ratios must be .* of 4 entries, got 2 entries",
     ),
     "ratios scalar": (dict(width_ratios=2), "width_ratios must be None or a sequence of 4"),
     "ratios zero": (dict(width_ratios=[1, 0, 1, 1]), r"width_ratios\[1\] must be > 0, got 0"),

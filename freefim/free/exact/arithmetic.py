@@ -95,6 +95,8 @@ class Flint(Plain):
         """Compose every row."""
         from flint import fmpz_poly
 
+        if not b:
+            return super().linear(rows, a, b, d)
         size = len(rows[0])
         inner = fmpz_poly([b, a])
         powers = [d**j for j in range(size - 1, -1, -1)]

@@ -4,18 +4,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from freefim.errors import ConvergenceError, SpecError
-from freefim.free.chains.chain import Affine as ChainAffine
-from freefim.free.chains.chain import Corner, Gaussian, Move, Padding, Product
 from freefim.free.chains.chain_law import ChainLaw
 from freefim.free.exact import elimination
 from freefim.free.exact.arithmetic import Arithmetic, arithmetic
+from freefim.free.exact.chains import unrolled
 from freefim.free.exact.curve import Curve, point_mass
 from freefim.free.exact.selection import satisfied
 from freefim.free.exact.specialisation import symbols
 from freefim.free.law import Law
 from freefim.free.laws.given import Atomic, Cauchy, Empirical, PointMass
 from freefim.free.laws.named import FreePoisson, Semicircle
-from freefim.free.leaves.leaf import TwoPoint
 from freefim.free.trees.nodes import (
     Affine,
     Compressed,
@@ -60,7 +58,7 @@ def curve(law: Law, kind: Arithmetic | None = None) -> Curve:
         case NamedLaw():
             return curve(law.construction, kind)
         case ChainLaw():
-            return _chain(law, kind)
+            return curve(unrolled(law), kind)
         case FreeSum(left, right) if left == right:
             return curve(FreePower(left, 2), kind)
         case FreeSum(left, right):
@@ -163,35 +161,6 @@ def _multiplicative_power(inner: Curve, exponent: Any, law: Law) -> Curve:
             f"exponent must be an int or a Fraction for a polynomial, got {exponent!r}"
         ) from None
     return _one(elimination.multiplicative_power(inner, top, bottom), law)
-
-
-def _chain(law: ChainLaw, kind: Arithmetic) -> Curve:
-    result = point_mass(law.chain.start, kind)
-    for k, move in enumerate(law.chain.moves):
-        result = _moved(result, move, law, k)
-    return result
-
-
-def _moved(law: Curve, move: Move, whole: ChainLaw, place: int) -> Curve:
-    match move:
-        case ChainAffine(scale, shift):
-            return law.affine(scale, shift)
-        case Corner(ratio):
-            return law.corner(ratio)
-        case Padding(ratio):
-            return law.padding(ratio)
-        case Gaussian(ratio, variance):
-            return law.gaussian(ratio, variance)
-        case Product(TwoPoint(low, high, mass, complement)) if _is_zero(low) or _is_zero(
-            complement
-        ):
-            return law.projection(mass, high)
-        case Product(TwoPoint(low, high, mass, complement)):
-            partner = _atomic((low, high), (complement, mass), law.arithmetic)
-            part = ChainLaw(type(whole.chain)(whole.chain.start, whole.chain.moves[: place + 1]))
-            return _one(elimination.free_product(law, partner), part)
-        case Product(leaf):
-            raise SpecError(f"exact algebra needs two-point gates, got the gate {leaf!r}")
 
 
 def _one(found: list[Curve], law: Law) -> Curve:

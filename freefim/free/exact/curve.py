@@ -116,7 +116,8 @@ def _transposed(rows: Table) -> Table:
 def _weighted(rows: Table, p: Any, q: Any) -> Table:
     """Row i times p^i q^(last - i)."""
     last = len(rows) - 1
-    return [[c * p**i * q ** (last - i) for c in row] for i, row in enumerate(rows)]
+    weights = [p**i * q ** (last - i) for i in range(last + 1)]
+    return [row if w == 1 else [c * w for c in row] for row, w in zip(rows, weights, strict=True)]
 
 
 def _sheared(rows: Table, step: int) -> Table:

@@ -106,7 +106,12 @@ def _poly(law: Curve) -> Any:
     from sympy.polys.polyclasses import DMP
 
     domain = _domain(law.arithmetic)
-    rows = [[domain.convert(c) for c in reversed(row)] for row in reversed(law.table)]
+    ready = domain.dtype
+
+    def number(c: Any) -> Any:
+        return c if type(c) is ready else domain.convert(c if law.arithmetic.symbols else int(c))
+
+    rows = [[number(c) for c in reversed(row)] for row in reversed(law.table)]
     return Poly.new(DMP.from_list(rows, 1, domain), Symbol("z"), Symbol("G"))
 
 

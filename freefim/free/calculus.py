@@ -22,7 +22,7 @@ class Calculus:
     # numpy numbers leave `2 * law` and `1 + law` to the law
     __array_ufunc__: ClassVar[None] = None
 
-    def __add__(self, other: Any) -> "Law":
+    def __add__(self, other: Any) -> Any:
         from freefim.free.laws.numbers import is_number
         from freefim.free.trees.algebra import affine, free_sum
 
@@ -32,7 +32,7 @@ class Calculus:
 
     __radd__ = __add__
 
-    def __mul__(self, factor: Any) -> "Law":
+    def __mul__(self, factor: Any) -> Any:
         from freefim.free.laws.numbers import is_number
         from freefim.free.trees.algebra import affine
 
@@ -40,28 +40,28 @@ class Calculus:
 
     __rmul__ = __mul__
 
-    def __neg__(self) -> "Law":
+    def __neg__(self) -> Any:
         return self * -1
 
-    def __sub__(self, other: Any) -> "Law":
+    def __sub__(self, other: Any) -> Any:
         return self + -other
 
-    def __rsub__(self, other: Any) -> "Law":
+    def __rsub__(self, other: Any) -> Any:
         return -self + other
 
-    def __truediv__(self, divisor: Any) -> "Law":
+    def __truediv__(self, divisor: Any) -> Any:
         from freefim.free.laws.numbers import is_number, number, quotient
 
         if not is_number(divisor):
             return NotImplemented
         return self * quotient(1, number("divisor", divisor, "other than 0", lambda d: d != 0))
 
-    def __matmul__(self, other: Any) -> "Law":
+    def __matmul__(self, other: Any) -> Any:
         from freefim.free.trees.algebra import free_product
 
-        return (
-            free_product(self._law, other._law) if isinstance(other, Calculus) else NotImplemented
-        )
+        if not isinstance(other, Calculus):
+            return NotImplemented
+        return free_product(self._law, other._law)
 
     def compress(self, ratio: Any) -> "Law":
         """Law of a free corner of relative size `ratio` in (0, 1], unnormalised: R(ratio·g).
@@ -154,8 +154,9 @@ class Calculus:
 
         Returns
         -------
-        tuple of ndarray
-            For a sum of laws the ω_j(z) with G(z) = G_j(ω_j(z)), leaf by leaf, left to right.
+        ndarray, of the shape of `z` and one axis more
+            The ω_j(z) of the leaves that are solved for, left to right; for a sum of laws
+            G(z) = G_j(ω_j(z)).
 
         Raises
         ------
@@ -213,31 +214,31 @@ class Calculus:
 
     def r_series(self, order: int) -> tuple[Any, ...]:
         """Coefficients of R(g) at g = 0, orders 0 to `order` - 1, exact."""
-        from freefim.free.exact import r_series
+        from freefim.free.exact.series import r_series
 
-        return tuple(r_series(self._law, order))
+        return r_series(self._law, order)
 
     def s_series(self, order: int) -> tuple[Any, ...]:
         """Coefficients of S(m) at m = 0, orders 0 to `order` - 1, exact."""
-        from freefim.free.exact import s_series
+        from freefim.free.exact.series import s_series
 
-        return tuple(s_series(self._law, order))
+        return s_series(self._law, order)
 
     def polynomial(self) -> Any:
         """Polynomial P(z, G) with P(z, G(z)) = 0, of rational or symbolic parameters."""
-        from freefim.free.exact import polynomial
+        from freefim.free.exact.polynomial import polynomial
 
         return polynomial(self._law)
 
     def discriminant(self) -> Any:
         """Discriminant in G of `polynomial`: a polynomial in z that vanishes at every edge."""
-        from freefim.free.exact import discriminant
+        from freefim.free.exact.polynomial import discriminant
 
         return discriminant(self._law)
 
     def algebraic_edges(self) -> Any:
         """Edges of the bands as algebraic numbers, ascending."""
-        from freefim.free.exact import algebraic_edges
+        from freefim.free.exact.edges import algebraic_edges
 
         return algebraic_edges(self._law)
 

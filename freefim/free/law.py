@@ -126,14 +126,6 @@ class Law(Calculus, ABC):
         ------
         SpecError
             If `x` holds anything but numbers.
-
-        Examples
-        --------
-        >>> from freefim.free.chains.chain import Chain, Gaussian
-        >>> from freefim.free.chains.chain_law import ChainLaw
-        >>> law = ChainLaw(Chain(1, (Gaussian(0.25, 1),)))  # Marchenko–Pastur, ratio 1/4
-        >>> float(law.cdf(np.inf)), float(law.cdf(law.support[0]))
-        (1.0, 0.0)
         """
         top = self.support[1]
         return _mapped(lambda x: np.where(x >= top, 1.0, self.solution.cdf(x)), x)

@@ -1,11 +1,12 @@
 """A law for readers: tables, pictures, one line of text."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from freefim.errors import SpecError
+from freefim.errors import ConvergenceError, SpecError
 from freefim.free.solution import Array
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from freefim.tables import Table
 
 __all__ = ["describe", "grid", "plot", "summary", "table"]
+
+# Share of a band that reaches to infinity left out at either end of a grid.
+_FAR = 1e-3
 
 
 def table(law: "Law", points: int) -> "Table":
@@ -32,11 +36,20 @@ def grid(law: "Law", points: int) -> Array:
     if not law.bands:
         return np.array([location for location, _ in law.atoms])
     each = max(16, points // len(law.bands))
-    share = np.sin(0.5 * np.pi * np.linspace(0.0, 1.0, each)) ** 2
-    pieces = [left + (right - left) * share for left, right in law.bands]
-    for piece, (_, right) in zip(pieces, law.bands, strict=True):
-        piece[-1] = right
-    return np.unique(np.concatenate(pieces))
+    return np.unique(np.concatenate([_along(law, band, each) for band in range(len(law.bands))]))
+
+
+def _along(law: "Law", band: int, count: int) -> Array:
+    """Abscissae over a band, clustered at its ends; at quantiles where an end is infinite."""
+    left, right = law.bands[band]
+    share = np.sin(0.5 * np.pi * np.linspace(0.0, 1.0, count)) ** 2
+    if np.isfinite(right - left):
+        x = left + (right - left) * share
+        x[-1] = right
+        return np.clip(x, left, right)
+    kept = share[(share > _FAR) & (share < 1.0 - _FAR)]
+    x = np.asarray(law.icdf(law.cdf(left) + law.band_masses[band] * kept))
+    return np.concatenate([x, [end for end in (left, right) if np.isfinite(end)]])
 
 
 def describe(law: "Law") -> dict[str, Any]:
@@ -48,14 +61,22 @@ def describe(law: "Law") -> dict[str, Any]:
         "bands": [list(band) for band in law.bands],
         "band_masses": list(law.band_masses),
         "support": list(law.support),
-        "mean": float(law.mean()),
-        "variance": float(law.variance()),
+        "mean": _number(law.mean),
+        "variance": _number(law.variance),
         "mass_defect": accuracy.mass_defect,
         "edge_residual": accuracy.edge_residual,
         "tail": accuracy.tail,
         "method": accuracy.method,
         "remarks": list(accuracy.remarks),
     }
+
+
+def _number(moment: Callable[[], Any]) -> float | None:
+    """Return a moment, or None where the law has none or none was found."""
+    try:
+        return float(moment())
+    except (SpecError, ConvergenceError):
+        return None
 
 
 def plot(
@@ -70,21 +91,27 @@ def plot(
     from freefim.plots import plot_density
 
     panels = []
-    for left, right in law.bands:
-        share = np.sin(0.5 * np.pi * np.linspace(0.0, 1.0, 401)) ** 2
-        x = np.unique(np.clip(left + (right - left) * share, left, right))
+    for band in range(len(law.bands)):
+        x = np.unique(_along(law, band, 401))
         panels.append((x, law.pdf(x)))
     return plot_density(panels, law.atoms, eigenvalues, ax=ax, title=title, log=log)
 
 
 def summary(law: "Law") -> str:
-    """Support, bands, atoms, mean, variance and accuracy in one line."""
+    """Support, bands, atoms, mean, variance and accuracy in one line; the repr with symbols."""
+    from freefim.free.trees.knowledge import has_symbols
+
+    if has_symbols(law):
+        return repr(law)
     low, high = law.support
     atoms = ", ".join(f"{mass:.6g} at {location:.10g}" for location, mass in law.atoms[:6])
     more = f" and {len(law.atoms) - 6} more" if len(law.atoms) > 6 else ""
     bands = f"{len(law.bands)} band{'' if len(law.bands) == 1 else 's'}"
+    mean, variance = _number(law.mean), _number(law.variance)
+    moments = "no mean" if mean is None else f"mean {mean:.10g}"
+    moments += "" if variance is None else f", variance {variance:.6g}"
     return (
         f"law on [{low:.10g}, {high:.10g}]: {bands}, atoms: {atoms or 'none'}{more}; "
-        f"mean {float(law.mean()):.10g}, variance {float(law.variance()):.6g}; "
+        f"{moments}; "
         f"mass defect {law.accuracy.mass_defect:.1e} ({law.accuracy.method})"
     )

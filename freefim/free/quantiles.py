@@ -16,10 +16,10 @@ __all__ = ["expect", "icdf"]
 Array = NDArray[np.float64]
 
 
-_SETTLED, _ACCEPTED = 1e-13, 1e-9
+_SETTLED, _ACCEPTED, _ABSOLUTE = 1e-13, 1e-9, 1e-6
 _MOST_SPLITS = 512
-# Logarithms of the largest numbers.
-_MAGNITUDES = 700.0
+# Logarithm of the largest place looked at on a band without end.
+_MAGNITUDES = 300.0
 
 
 def expect(solution: "Solution", function: Callable[[Array], ArrayLike]) -> float:
@@ -29,17 +29,20 @@ def expect(solution: "Solution", function: Callable[[Array], ArrayLike]) -> floa
     atoms = float(np.sum(_values(function, locations) * masses))
     if not solution.bands:
         return atoms
-    splits, last, change, size = 1, np.nan, np.inf, 0.0
+    unbounded = bool(np.any(np.isinf(solution.bands)))
+    splits, last, change, size, growth = 1, np.nan, np.inf, 0.0, np.inf
     while splits <= _MOST_SPLITS:
         x, weights = solution.nodes(splits)
         parts = _values(function, x[weights != 0.0]) * weights[weights != 0.0]
-        total, size = atoms + float(np.sum(parts)), abs(atoms) + float(np.sum(np.abs(parts)))
-        change = abs(total - last)
-        if change <= _SETTLED * size:
+        total, before = atoms + float(np.sum(parts)), size
+        size = abs(atoms) + float(np.sum(np.abs(parts)))
+        change, growth = abs(total - last), abs(size - before)
+        # where there is a mean, that of the absolute value settles too
+        if change <= _SETTLED * size and (growth <= _ABSOLUTE * size or not unbounded):
             return total
         last = total
         splits *= 2
-    if change <= _ACCEPTED * size:
+    if change <= _ACCEPTED * size and (growth <= _ABSOLUTE * size or not unbounded):
         return last
     raise ConvergenceError(
         f"the mean of the function did not settle: {last!r}, still moving by {change:.1e}; "
@@ -86,8 +89,9 @@ def _in_bands(solution: "Solution", p: Array, left: Array, right: Array) -> Arra
 
     def place(theta: Array, left: Array, right: Array) -> Array:
         unbounded = np.isinf(left) | np.isinf(right)
-        width = np.where(unbounded, 0.0, np.where(unbounded, 0.0, right) - left)
-        inner = np.where(unbounded, _on_a_line(theta, left, right), left + width * np.sin(0.5 * theta) ** 2)
+        low, high = np.where(unbounded, 0.0, left), np.where(unbounded, 0.0, right)
+        finite = low + (high - low) * np.sin(0.5 * theta) ** 2
+        inner = np.where(unbounded, _on_a_line(theta, left, right), finite)
         return np.asarray(np.clip(inner, left, right))
 
     def excess(theta: Array, p: Array, left: Array, right: Array) -> Array:

@@ -80,16 +80,26 @@ class ChainLaw(Law):
             for i, end in enumerate(self.layer_ends)
         )
 
+    @property
+    def construction(self) -> Law:
+        """The tree of free operations that makes the law, for further operations."""
+        from freefim.free.trees.inlining import tree_of_chain
+
+        return tree_of_chain(self.chain)
+
     def moments(self, order: int) -> "tuple[Fraction | float, ...]":
         """Moments E x, …, E x^order by power series; exact rationals if the chain is rational."""
         with _in_range():
             return chain_moments(self.chain, order)
 
-    def moment(self, k: int) -> Any:
+    def moment(self, k: int, digits: int | None = None) -> Any:
         """Moment E x^k, k >= 0; an exact rational if the chain is rational."""
-        if isinstance(k, Integral) and not isinstance(k, bool) and 0 < k <= _SERIES_ORDERS:
+        counts = isinstance(k, Integral) and not isinstance(k, bool)
+        if digits is None and counts and 0 < k <= _SERIES_ORDERS:
             return self.moments(int(k))[-1]
-        return super().moment(k)
+        if digits is None and counts:
+            return self.expect(lambda x: x ** int(k))
+        return super().moment(k, digits)
 
     def variance(self) -> Any:
         """Second central moment, without cancellation where the chain is rational."""

@@ -95,13 +95,14 @@ class SeriesPiece(BandPiece):
         c = np.array(self.coefficients)
         match self.kind:
             case 0:
-                return 0.5 * (np.append(c, [0.0, 0.0]) - np.concatenate([[0.0, 0.0], c]))
+                d = 0.5 * (np.append(c, [0.0, 0.0]) - np.concatenate([[0.0, 0.0], c]))
             case 1:
-                return c
+                d = c
             case 2:
-                return np.append(c, 0.0) + np.append(0.0, c)
+                d = np.append(c, 0.0) + np.append(0.0, c)
             case _:
-                return np.append(c, 0.0) - np.append(0.0, c)
+                d = np.append(c, 0.0) - np.append(0.0, c)
+        return np.asarray(d, dtype=float)
 
     def _weighted(self, angle: Array) -> Array:
         """Density times sin(angle), u = -cos(angle): analytic and even in the angle."""
@@ -281,13 +282,22 @@ def _double_exponential(splits: int) -> tuple[Array, Array, Array]:
     """Nodes s on (0, 1), 1 - s, and weights, that forgive any algebraic or logarithmic end."""
     step = 0.05 / splits
     t = step * np.arange(-round(4.3 / step), round(4.3 / step) + 1)
-    share, rest = 1.0 / (1.0 + np.exp(-np.pi * np.sinh(t))), 1.0 / (1.0 + np.exp(np.pi * np.sinh(t)))
+    share, rest = (
+        1.0 / (1.0 + np.exp(-np.pi * np.sinh(t))),
+        1.0 / (1.0 + np.exp(np.pi * np.sinh(t))),
+    )
     return share, rest, step * np.pi * np.cosh(t) * share * rest
+
+
+@lru_cache(maxsize=4)
+def _rule(count: int) -> tuple[Array, Array]:
+    node, weight = np.polynomial.legendre.leggauss(count)
+    return node, weight
 
 
 @lru_cache(maxsize=16)
 def _gauss(splits: int) -> tuple[Array, Array, Array]:
-    node, weight = np.polynomial.legendre.leggauss(24)
+    node, weight = _rule(24)
     share = ((np.arange(splits)[:, None] + 0.5 * (1.0 + node)) / splits).ravel()
     return share, 1.0 - share, np.tile(0.5 * weight / splits, splits)
 
@@ -296,7 +306,7 @@ def _legendre_transform(from_left: Nodes, from_right: Nodes, c: Array) -> Nodes:
     """Σ c_k 2 Q_k(u) with from_left = u + 1 and from_right = u - 1."""
     u = 0.5 * (from_left + from_right)
     size = np.abs(u + np.sqrt(from_left) * np.sqrt(from_right))
-    near = size ** (2 * c.size) < _FORWARD
+    near = np.log(size) * 2 * c.size < np.log(_FORWARD)
     total = np.empty(u.shape, dtype=complex)
     # upwards while the growing solution P_k stays small
     v = u[near]
@@ -311,7 +321,7 @@ def _legendre_transform(from_left: Nodes, from_right: Nodes, c: Array) -> Nodes:
             values = values + c[k] * now
     total[near] = values
     # away from the panel a Gauss rule is exact to rounding
-    node, weight = np.polynomial.legendre.leggauss(_AWAY)
+    node, weight = _rule(_AWAY)
     height = weight * np.polynomial.legendre.legval(node, c)
     total[~near] = np.sum(height / (u[~near][:, None] - node), axis=-1)
     return total

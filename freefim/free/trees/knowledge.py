@@ -7,6 +7,8 @@ from math import inf
 from typing import Any
 
 from freefim.errors import SpecError
+from freefim.free.chains import chain as moves
+from freefim.free.chains.chain import Chain
 from freefim.free.chains.chain_law import ChainLaw
 from freefim.free.law import Law
 from freefim.free.laws.given import Atomic, Cauchy, Empirical, PointMass, Uniform
@@ -149,7 +151,7 @@ def enclosure(law: Law) -> tuple[float, float]:
             norm = real(variance) * (1.0 + real(ratio) ** 0.5) ** 2
             return min(low, 0.0) * norm, max(high, 0.0) * norm
         case ChainLaw():
-            return 0.0, inf  # a chain starts at a positive number; its shifts are not negative
+            return _chain(law.chain)
     return law.support
 
 
@@ -285,6 +287,21 @@ def _has_mean_zero(law: Law) -> bool:
 
 
 _ROUNDING = 1e-14
+
+
+def _chain(chain: Chain) -> tuple[float, float]:
+    low = high = float(chain.start)
+    for move in chain.moves:
+        match move:
+            case moves.Product(leaf):
+                low, high = low * leaf.minimum, high * leaf.maximum
+            case moves.Gaussian(ratio, variance):
+                low, high = 0.0, high * float(variance) * (1.0 + float(ratio) ** 0.5) ** 2
+            case moves.Affine(scale, shift):
+                low, high = float(scale) * low + float(shift), float(scale) * high + float(shift)
+            case moves.Padding():
+                low = 0.0
+    return low, high
 
 
 def _is_zero(value: Any) -> bool:

@@ -195,7 +195,7 @@ def _moments(law: Law, n: int, field: _Field) -> Series:
             return [m / lift(ratio) for m in substituted(psi, level)[1:]]
         case ChainLaw(chain):
             return [lift(m) for m in chain_moments(chain, n)]
-    return [lift(law.expect(lambda x, k=k: x**k)) for k in range(1, n + 1)]
+    return [lift(_mean_of_power(law, k)) for k in range(1, n + 1)]
 
 
 def _means(values: tuple[Number, ...], n: int, field: _Field) -> Series:
@@ -208,7 +208,7 @@ def _means(values: tuple[Number, ...], n: int, field: _Field) -> Series:
 
 
 def _product(first: Series, second: Series, field: _Field) -> Series:
-    """u' = u S_B(ψ_A(u)): asks for S of one factor only, of the one whose mean is not 0."""
+    """Return the product: u' = u S_B(ψ_A(u)) needs S of one factor only, of mean other than 0."""
     if second[0] == 0:
         first, second = second, first
     if second[0] == 0:
@@ -223,7 +223,7 @@ def _product(first: Series, second: Series, field: _Field) -> Series:
 
 
 def _power(moments: Series, exponent: Number, field: _Field) -> Series:
-    """u' = u S^(t - 1)(ψ(u)) for the law scaled to mean 1; the mean itself to the power t."""
+    """Return the power: u' = u S^(t - 1)(ψ(u)) at mean 1, then the mean to the power t."""
     one, mean = field.lift(1), moments[0]
     if mean == 0:
         return moments
@@ -269,4 +269,8 @@ def _inverse(inner: Law, n: int, field: _Field) -> Series:
             raise SpecError(
                 f"moments of an inverse are computed where the law keeps away from 0, got {inner!r}"
             )
-    return [field.lift(inner.expect(lambda x, k=k: x ** (-float(k)))) for k in range(1, n + 1)]
+    return [field.lift(_mean_of_power(inner, -k)) for k in range(1, n + 1)]
+
+
+def _mean_of_power(law: Law, exponent: int) -> float:
+    return law.expect(lambda x: x ** float(exponent))

@@ -97,7 +97,7 @@ class Compressed(TreeLaw):
 
     def __post_init__(self) -> None:
         _check_law("law", self.law)
-        _keep(self, ratio=number("ratio", self.ratio, "in (0, 1]", lambda a: 0 < a and a <= 1))
+        _keep(self, ratio=number("ratio", self.ratio, "in (0, 1]", _is_share))
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Padded(TreeLaw):
 
     def __post_init__(self) -> None:
         _check_law("law", self.law)
-        _keep(self, ratio=number("ratio", self.ratio, "in (0, 1]", lambda a: 0 < a and a <= 1))
+        _keep(self, ratio=number("ratio", self.ratio, "in (0, 1]", _is_share))
 
 
 @dataclass(frozen=True)
@@ -195,6 +195,10 @@ class Rectangular(TreeLaw):
 def _check_law(name: str, law: Any) -> None:
     if not isinstance(law, Law):
         raise SpecError(f"{name} must be a Law, got {law!r}")
+
+
+def _is_share(value: Any) -> bool:
+    return bool(value > 0) and bool(value <= 1)
 
 
 def _keep(law: Law, **fields: Number) -> None:

@@ -85,7 +85,7 @@ class Plain(Arithmetic):
 
     def made(self, terms: dict[tuple[int, ...], int]) -> Any:
         """Return the integer."""
-        return terms[()]
+        return int(terms[()])
 
 
 class Flint(Plain):
@@ -138,19 +138,20 @@ class Symbolic(Arithmetic):
 
     def scalar(self, value: Any) -> tuple[Any, Any]:
         """Numerator and denominator of a rational expression in the symbols."""
-        from sympy import Rational as SympyRational
-        from sympy import cancel, fraction, sympify
-        from sympy.polys.polyerrors import CoercionFailed, PolynomialError
+        from sympy import Float, sympify
+        from sympy.polys.polyerrors import CoercionFailed
 
-        if isinstance(value, Rational):
-            value = SympyRational(value.numerator, value.denominator)
         try:
-            top, bottom = fraction(cancel(sympify(value)))
-            return self.domain.from_sympy(top), self.domain.from_sympy(bottom)
-        except (CoercionFailed, PolynomialError) as problem:
+            expression = sympify(value)
+            if expression.has(Float):
+                raise CoercionFailed
+            fraction = self.domain.get_field().from_sympy(expression)
+        except (CoercionFailed, ValueError):
             raise SpecError(
-                f"exact algebra needs rational expressions as the numbers of a law, got {value!r}"
-            ) from problem
+                "exact algebra needs int, Fraction and rational expressions as the numbers of a "
+                f"law, got {value!r}"
+            ) from None
+        return fraction.numer, fraction.denom
 
     def linear(self, rows: Table, a: Any, b: Any, d: Any) -> Table:
         """Scale, shift by synthetic division, scale."""

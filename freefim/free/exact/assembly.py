@@ -1,12 +1,13 @@
 """From a law to its curve: one move a node."""
 
 from collections.abc import Sequence
+from numbers import Rational
 from typing import Any
 
 from freefim.errors import ConvergenceError, SpecError
 from freefim.free.chains.chain_law import ChainLaw
 from freefim.free.exact import elimination
-from freefim.free.exact.arithmetic import Arithmetic, arithmetic
+from freefim.free.exact.arithmetic import Arithmetic, Plain, arithmetic
 from freefim.free.exact.chains import unrolled
 from freefim.free.exact.curve import Curve, point_mass
 from freefim.free.exact.selection import satisfied
@@ -153,13 +154,9 @@ def _scaled(law: Curve, scale: Any) -> Curve:
 
 
 def _multiplicative_power(inner: Curve, exponent: Any, law: Law) -> Curve:
-    top, bottom = inner.arithmetic.scalar(exponent)
-    try:
-        top, bottom = int(top), int(bottom)
-    except (TypeError, ValueError):
-        raise SpecError(
-            f"exponent must be an int or a Fraction for a polynomial, got {exponent!r}"
-        ) from None
+    if not isinstance(exponent, Rational):  # sympy's rationals are
+        raise SpecError(f"exponent must be an int or a Fraction for a polynomial, got {exponent!r}")
+    top, bottom = Plain().scalar(exponent)
     return _one(elimination.multiplicative_power(inner, top, bottom), law)
 
 

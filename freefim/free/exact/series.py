@@ -84,9 +84,7 @@ def s_series(law: Law, order: int) -> tuple[Any, ...]:
     # m/M_1² as a series in χ/M_1, χ = 1/z(m), and its inverse: no fractions of symbols
     chi = reverted([lift(0), lift(1), *(m * mean**k for k, m in enumerate(higher))])
     # S = (1 + m) χ(m)/m
-    return tuple(
-        lower((chi[k + 1] + mean**2 * chi[k]) / mean ** (2 * k + 1)) for k in range(order)
-    )
+    return tuple(lower((chi[k + 1] + mean**2 * chi[k]) / mean ** (2 * k + 1)) for k in range(order))
 
 
 def _exact(law: Law, values: tuple[Any, ...]) -> tuple[Any, ...]:

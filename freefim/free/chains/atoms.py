@@ -1,6 +1,7 @@
 """Point masses of a chain, by the exact rules: never read off a density."""
 
 from freefim.free.chains.chain import Affine, Chain, Corner, Gaussian, Move, Padding, Product
+from freefim.free.leaves.leaf import TwoPoint
 
 __all__ = ["chain_atoms"]
 
@@ -25,6 +26,11 @@ def chain_atoms(chain: Chain) -> tuple[tuple[float, float], ...]:
 
 def _moved(atoms: Atoms, move: Move) -> Atoms:
     match move:
+        case Product(TwoPoint(0, high, _, complement)):
+            return _projected(atoms, float(high), float(complement))
+        case Affine(scale, shift):
+            a, q = float(scale), float(shift)
+            return {a * x + q: p for x, p in atoms.items()}
         case Product(leaf):
             return _product(atoms, leaf.atoms)
         case Gaussian(ratio, _):
@@ -38,8 +44,15 @@ def _moved(atoms: Atoms, move: Move) -> Atoms:
             padded = {x: a * p for x, p in atoms.items()}
             padded[0.0] = padded.get(0.0, 0.0) + (1.0 - a)
             return padded
-        case Affine(scale, shift):
-            return {float(scale) * x + float(shift): p for x, p in atoms.items()}
+
+
+def _projected(atoms: Atoms, high: float, complement: float) -> Atoms:
+    """The product with a projection: `_product` of its two atoms, for the chains of a thousand."""
+    product = {high * x: p - complement for x, p in atoms.items() if p > complement and x}
+    zero = max(atoms.get(0.0, 0.0), complement)
+    if zero > 0.0:
+        product[0.0] = zero
+    return product
 
 
 def _product(atoms: Atoms, leaf: tuple[tuple[float, float], ...]) -> Atoms:

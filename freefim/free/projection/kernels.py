@@ -24,6 +24,8 @@ LOSSES = 80
 LEAST_PANEL = 1e-12
 #: Last step of Newton, relative to Im t, after which one correction of first order is enough.
 CLOSE, START = 1e-7, 1e-3
+#: Resolution of t(θ), relative to its largest height: of a quadrature, of start values.
+FINE, ROUGH = 1e-5, 1e-3
 
 
 @inline
@@ -333,7 +335,7 @@ def solve_bands(ops, par, start, edges, info, widths, grid, tolerance, limit):
     """
     n = len(ops)
     # panels that only serve as start values need no more than their own resolution
-    close = START if tolerance == math.inf else CLOSE
+    close, rough = (START, ROUGH) if tolerance == math.inf else (CLOSE, FINE)
     node_t, bary, transform = grid[0], grid[1], grid[2:]
     nb = len(widths)
     room = 2 * nb + 16
@@ -425,7 +427,7 @@ def solve_bands(ops, par, start, edges, info, widths, grid, tolerance, limit):
                 tail += chebyshev_tail(tr, ti, transform, NODES - 2)
                 mass_tail = chebyshev_tail(density, density, transform, NODES - 1)
                 mass_tail += chebyshev_tail(density, density, transform, NODES - 2)
-                resolved = tail <= 1e-5 * height and mass_tail * half <= tolerance
+                resolved = tail <= rough * height and mass_tail * half <= tolerance
             blurred = t1 <= blur_a or t0 >= math.pi - blur_b
             if not (resolved or blurred) and half > LEAST_PANEL and used < limit:
                 mid = 0.5 * (t0 + t1)
@@ -517,10 +519,15 @@ def evaluate(ops, par, start, edges, info, x_edges, widths, panels, grid, bands,
         zone = rounding_zone(info[band, side], edges[band, side])
         for i in range(first, stop):
             if fr[i] != fr[i]:
+                # near an edge the root law starts better than a panel, whose error is absolute
+                root = math.sqrt(2.0 * abs(targets[i] / info[band, side, 1]))
+                tr[i], ti[i] = 0.0, root
+                failed += solve(ops, par, n, ref, targets, tr, ti, fr, fi, i, 1, CLOSE) - 1
+            if fr[i] != fr[i]:
                 if not abs(targets[i]) <= zone:
                     values[i] = math.nan
                     continue
-                tr[i], ti[i] = 0.0, math.sqrt(2.0 * abs(targets[i] / info[band, side, 1]))
+                tr[i], ti[i] = 0.0, root
                 fr[i], fi[i] = info[band, side, 2], info[band, side, 3] * ti[i]
                 failed -= 1
             if want_mass:

@@ -25,7 +25,7 @@ LEAST_PANEL = 1e-12
 #: Last step of Newton, relative to Im t, after which one correction of first order is enough.
 CLOSE, START = 1e-7, 1e-3
 #: Resolution of t(θ), relative to its largest height: of a quadrature, of start values.
-FINE, ROUGH = 1e-5, 1e-3
+FINE, ROUGH, FEW = 1e-5, 1e-3, 4
 
 
 @inline
@@ -335,7 +335,9 @@ def solve_bands(ops, par, start, edges, info, widths, grid, tolerance, limit):
     """
     n = len(ops)
     # panels that only serve as start values need no more than their own resolution
-    close, rough = (START, ROUGH) if tolerance == math.inf else (CLOSE, FINE)
+    close = START if tolerance == math.inf else CLOSE
+    # few bands share the points of a table among them: finer panels save each of these a step
+    rough = ROUGH if tolerance == math.inf and len(widths) > FEW else FINE
     node_t, bary, transform = grid[0], grid[1], grid[2:]
     nb = len(widths)
     room = 2 * nb + 16

@@ -62,7 +62,7 @@ def padding_potential(phi, log_z, ratio):
 
 
 def gaussian(z, dz, g, dg, ratio, variance):  # X A Xᵀ, X n_out × n_in, Var = variance/n_in
-    level = ratio + z * g - 1
+    level = (ratio - 1) + z * g  # digits of 1 + m where ratio is 1
     dlevel = dz * g + z * dg
     top = 1 / (ratio * variance * z)
     return variance * z * level, variance * (dz * level + z * dlevel), top, -top * dz / z
@@ -99,7 +99,7 @@ def free_poisson_potential(phi, g, log_slack, rate, jump):  # log_slack = log(1 
 
 
 def marchenko_pastur(z, dz, g, dg, ratio, factor, exponent):  # factor = (1 + ratio m)^exponent
-    slope = exponent * ratio * (dz * g + z * dg) / (1 + ratio * (z * g - 1))
+    slope = exponent * ratio * (dz * g + z * dg) / ((1 - ratio) + ratio * z * g)
     top = g / factor
     return z * factor, factor * (dz + z * slope), top, dg / factor - top * slope
 

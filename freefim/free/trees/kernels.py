@@ -23,7 +23,6 @@ from freefim.free.trees.program import (
     PADDING,
     POISSON,
     POWER,
-    PRODUCT,
     PROJECTION,
     SEMICIRCLE,
     SINGULAR,
@@ -52,6 +51,7 @@ square = inline(moves.square)
 total = inline(moves.total)
 
 LOST, BAND, GAP = 0, 1, 2
+NEWTON = 14
 #: Infinitesimal imaginary part of real points, relative to the scale of the law.
 SPECK = 1e-30
 #: Rounding of the sheet conditions.
@@ -91,14 +91,16 @@ def leaf_values(data, offset, w):
             dg += complex(dr, di)
             m += complex(mr, mi)
             dm += complex(er, ei)
-        elif code == SERIES:
-            v, dv, mass, _ = series_values(data, at, w)
-            g += v
-            dg += dv
-            m += w * v - mass
-            dm += v + w * dv
         else:
-            v, dv, mass, _ = panel_values(data, at, w)
+            # infinitesimal parts drown in the rounding of logarithms
+            tiny = abs(w.imag) < 1e-18 * abs(w.real)
+            u = complex(w.real, 0.0) if tiny else w
+            if code == SERIES:
+                v, dv, mass, _ = series_values(data, at, u)
+            else:
+                v, dv, mass, _ = panel_values(data, at, u)
+            if tiny:
+                v, dv = complex(v.real, w.imag * dv.real), complex(dv.real, 0.0)
             g += v
             dg += dv
             m += w * v - mass
@@ -287,7 +289,7 @@ def sweep(prog, w, work):
                 _, ez, _, eg = projection(z, ez, g, eg, a, b)
             z, dz, g, dg = projection(z, dz, g, dg, a, b)
         elif op == MARCHENKO:
-            level = 1.0 + a * m
+            level = 1.0 + a * m if abs(m) < 0.5 else (1.0 - a) + a * z * g
             factor = level if b == 1.0 else cmath.exp(b * cmath.log(level))
             low = min(low, turned(z, level, b, sure))
             if loose:
@@ -349,8 +351,8 @@ def sweep(prog, w, work):
                 dpart, epart = dy + dh / (h * h), ey + eh / (h * h)
                 out = z * part
                 plane = sure if sure else math.copysign(1.0, out.imag)
-                low = min(low, same_side(z, plane))
-                low = min(low, same_side(y / out if a else y, plane))
+                low = min(low, same_side(y, plane))
+                low = min(low, same_side(z / out if a else z, plane))
                 dz, ez = dz * part + z * dpart, ez * part + z * epart
                 g = y * h / out
                 dg = (dy * h + y * dh - g * dz) / out
@@ -393,21 +395,21 @@ def root_step(prog, target, z, dz, ez):
 
 
 @kernel
-def newton(prog, target, w, work, steps, limit):
+def newton(prog, target, w, work, steps):
     """Newton in the half planes from w (changed): status, corrected g, z'.
 
     Status 1: converged on the sheet.
     """
     last, g, dz = math.inf, 0j, 0j
     k = w.size
-    for _ in range(limit):
+    for _ in range(NEWTON):
         z, g, _, dz, dg, ez, eg, low = sweep(prog, w, work)
         tau = root_step(prog, target, z, dz, ez)
         unwind(prog, tau, 1.0, work, steps)
         size, share, blur = 0.0, 0.0, 0.0
         for j in range(k):
             step = abs(steps[j])
-            if not step < 1e300:
+            if not step < 1e6 * (abs(w[j]) + prog[3][1 + k]):
                 return 0, g, dz
             size = max(size, step / (abs(w[j]) if prog[3][1 + j] else abs(w[j].imag)))
             blur = max(blur, step / abs(w[j]))
@@ -427,21 +429,21 @@ def newton(prog, target, w, work, steps, limit):
 
 
 @kernel
-def settle(prog, target, fixed, w, work, steps, limit):
+def settle(prog, target, free, w, work, steps):
     """Newton on the real line from w (changed): status, g, z', z, low.
 
-    With `fixed` only the constraints are met, the first unknown stays.
+    With free = 0 only the constraints are met, and the first unknown stays.
     """
     last, good = math.inf, False
     k = w.size
     z, g, _, dz, dg, ez, eg, low = sweep(prog, w, work)
-    for _ in range(limit):
-        tau = 0j if fixed else root_step(prog, target, z, dz, ez)
+    for _ in range(NEWTON):
+        tau = free * root_step(prog, target, z, dz, ez) if free else 0j
         unwind(prog, tau, 1.0, work, steps)
         size = 0.0
         for j in range(k):
             step = abs(steps[j])
-            if not step < 1e300:
+            if not step < 1e6 * (abs(w[j]) + prog[3][1 + k]):
                 return 0, g, dz, z, low
             size = max(size, step / abs(w[j]))
             w[j] += steps[j]
@@ -505,7 +507,7 @@ def trace(prog, w, work):
             phi += (1.0 - a) * (cmath.log(g) + cmath.log(z - (1.0 - a) / g))
             z, _, g, _ = projection(z, 0j, g, 0j, a, b)
         elif op == MARCHENKO:
-            log_level = cmath.log(1.0 + a * m)
+            log_level = cmath.log(1.0 + a * m if abs(m) < 0.5 else (1.0 - a) + a * z * g)
             phi = marchenko_pastur_potential(phi, m, log_level, a, b)
             factor = cmath.exp(b * log_level)
             z, g = z * factor, g / factor
@@ -534,7 +536,7 @@ def trace(prog, w, work):
                 z, g, m = y + z - 1.0 / h, h, l + m
             else:
                 out = z * l / h
-                side = math.copysign(math.pi, z.imag)
+                side = math.copysign(math.pi, y.imag)
                 if a and y.imag * z.imag < 0.0:
                     psi += 2j * side
                 phi += psi + cmath.log(-l) - 1j * side
@@ -605,19 +607,19 @@ def approach(prog, start, begin, target, speck, w, work, steps, slope, trial):
                     trial[j] = complex((w[j] + slope[j] * (target - now)).real,
                                        math.copysign(speck, w[j].imag))  # fmt: skip
                 goal = complex(target.real, speck)
-                status, g, dz, z, low = settle(prog, goal, False, trial, work, steps, 12)
+                status, g, dz, z, low = settle(prog, goal, 1.0, trial, work, steps)
                 if status == 1 and low > 0.0:
                     w[:] = trial
                     return GAP, g
             if change < 1.0:
                 predict(prog, w, slope, target - now, trial)
-                status, g, dz = newton(prog, target, trial, work, steps, 10)
+                status, g, dz = newton(prog, target, trial, work, steps)
                 if status == 1:
                     w[:] = trial
                     return BAND, g
         goal = target + ratio * (now - target)
         predict(prog, w, slope, goal - now, trial)
-        status, g, dz = newton(prog, goal, trial, work, steps, 10)
+        status, g, dz = newton(prog, goal, trial, work, steps)
         if status == 1:
             w[:] = trial
             now = goal
@@ -656,7 +658,7 @@ def cell(walls, first, final, w):
 
 @inline
 def shifted(w, center, radius, step):
-    """w + step, or the same step in the chart 1/w far out."""
+    """W + step, or the same step in the chart 1/w far out."""
     far = w - center
     if abs(far) > 3.0 * radius:
         return center + far / (1.0 - step / far)
@@ -673,7 +675,7 @@ def fold(prog, frame, walls, speck, direction, w, work, steps, slope, trial, out
     """
     k = w.size
     z, g, _, dz, _, _, _, _ = sweep(prog, w, work)
-    unwind(prog, 1.0, 0.0, work, slope)
+    unwind(prog, 1.0 + 0j, 0.0, work, slope)
     side = math.copysign(1.0, dz.real)
     share = 0.5
     d_here, started = dz.real, abs(dz.real)
@@ -701,7 +703,7 @@ def fold(prog, frame, walls, speck, direction, w, work, steps, slope, trial, out
         for j in range(k):
             trial[j] = complex(shifted(w[j].real, frame[j, 2], frame[j, 3], step * slope[j].real),
                                w[j].imag)  # fmt: skip
-        status, g, dz_new, z_new, low = settle(prog, 0j, True, trial, work, steps, 12)
+        status, g, dz_new, z_new, low = settle(prog, 0j, 0.0, trial, work, steps)
         same = status == 1
         for j in range(k):
             f, e = int(frame[j, 0]), int(frame[j, 1])
@@ -724,7 +726,7 @@ def fold(prog, frame, walls, speck, direction, w, work, steps, slope, trial, out
         out[1] = slope_d
         w[:] = trial
         z, d_here = z_new, dz_new.real
-        unwind(prog, 1.0, 0.0, work, slope)
+        unwind(prog, 1.0 + 0j, 0.0, work, slope)
         share = min(0.5, 1.5 * share)
     if not found:
         return 0
@@ -746,13 +748,13 @@ def fold(prog, frame, walls, speck, direction, w, work, steps, slope, trial, out
         near_low = abs(p - p_low) < abs(p - p_high)
         trial[:] = w if near_low else high
         sweep(prog, trial, work)
-        unwind(prog, 1.0, 0.0, work, slope)
+        unwind(prog, 1.0 + 0j, 0.0, work, slope)
         place = unchart(p, center, radius, far)
         step = place - trial[0].real
         for j in range(1, k):
             trial[j] += step * slope[j].real
         trial[0] = complex(place, trial[0].imag)
-        status, g, dz, z, low = settle(prog, 0j, True, trial, work, steps, 12)
+        status, g, dz, z, low = settle(prog, 0j, 0.0, trial, work, steps)
         if status != 1:
             p = 0.5 * (p_low + p_high)
             f_low, f_high = 1.0, -1.0
@@ -781,7 +783,7 @@ def fold(prog, frame, walls, speck, direction, w, work, steps, slope, trial, out
     if abs(d_low) > abs(d_high):
         w[:] = high
     z, g, _, dz, _, _, _, _ = sweep(prog, w, work)
-    unwind(prog, 1.0, 0.0, work, slope)
+    unwind(prog, 1.0 + 0j, 0.0, work, slope)
     rate = dchart(w[0].real, center, radius, far)
     out[0], out[1] = z.real, curved * rate * rate
     if abs(z.real) < 1e-28 * scale:
@@ -880,7 +882,7 @@ def trace_band(prog, kind, a, b, ends, start, begin, speck, grid, cuts, coefs, s
                         ends[2, j] - ends[3, j]) * math.sin(2.0 * t)  # fmt: skip
                     trial[j] = complex(real.real, height.real)
             if depth > 0.0 or kind == 0:
-                status, g, dz = newton(prog, complex(x, 0.0), trial, work, steps, 10)
+                status, g, dz = newton(prog, complex(x, 0.0), trial, work, steps)
                 done = status == 1
             if not done and before:
                 for j in range(k):
@@ -888,7 +890,7 @@ def trace_band(prog, kind, a, b, ends, start, begin, speck, grid, cuts, coefs, s
                 sweep(prog, trial, work)
                 tangents(prog, sweep(prog, trial, work)[3], work, slope)
                 predict(prog, w, slope, complex(x - x_before, 0.0), trial)
-                status, g, dz = newton(prog, complex(x, 0.0), trial, work, steps, 10)
+                status, g, dz = newton(prog, complex(x, 0.0), trial, work, steps)
                 done = status == 1
             if done:
                 w[:] = trial
@@ -930,14 +932,14 @@ def trace_band(prog, kind, a, b, ends, start, begin, speck, grid, cuts, coefs, s
             continue
         cuts[count, 0], cuts[count, 1], cuts[count, 2] = left, right, worst
         count += 1
-        if kind != 0 and depth == 0.0:
-            # below this nothing is left that a mass could show
+        if kind != 0 and right == math.floor(right):
             x, _ = place_of(kind, a, b, right)
-            if abs(x) < 1e-290:
-                break
-            u = trace(prog, w, work)[0].imag / math.pi
-            rest = abs(u - spot[0].real)
-            if rest < 1e-17:
+            for j in range(k):
+                trial[j] = clenshaw(coefs[count - 1, j], 1.0)
+            status, g, dz = newton(prog, complex(x, 0.0), trial, work, steps)
+            rest = abs(trace(prog, trial, work)[0].imag / math.pi - spot[0].real)
+            spot[0] = complex(spot[0].real, rest)
+            if rest < 1e-16:
                 break
     return 0, count
 
@@ -968,7 +970,7 @@ def evaluate(prog, kinds, x_edges, first, cuts, coefs, start, begin, speck, band
         u = (2.0 * t - left - right) / (right - left)
         for j in range(k):
             trial[j] = clenshaw(coefs[low, j], min(max(u, -1.0), 1.0))
-        status, g, dz = newton(prog, complex(x[i], 0.0), trial, work, steps, 8)
+        status, g, dz = newton(prog, complex(x[i], 0.0), trial, work, steps)
         if status != 1:
             status, g = approach(
                 prog, start, begin, complex(x[i], 0.0), speck, trial, work, steps, slope, w

@@ -332,7 +332,7 @@ def _emit_sum(program: Program, terms: dict[Law, float]) -> None:
 
 
 def _emit_product(program: Program, factors: dict[Law, float]) -> None:
-    """A product: joins of the factors that are no formulas, the positive ones left; the moves."""
+    """A product: joins of the factors that are no formulas, a signed one first; the moves."""
     moves: _Moves = []
     hard: list[tuple[Law, float]] = []
     for factor, exponent in factors.items():
@@ -341,14 +341,16 @@ def _emit_product(program: Program, factors: dict[Law, float]) -> None:
             hard.append((factor, exponent))
         else:
             moves += found
-    hard.sort(key=lambda item: not is_nonnegative(item[0]))
+    # the unknowns of the signed factor increase along every gap, those of the others may not
+    hard.sort(key=lambda item: is_nonnegative(item[0]))
+    signed = bool(hard) and not is_nonnegative(hard[0][0])
     for i, (factor, exponent) in enumerate(hard):
         left = len(program.ops) - 1
         _emit(program, factor)
         if exponent != 1.0:
             program.add(POWER, exponent)
         if i:
-            program.join(PRODUCT, left, signed=not is_nonnegative(factor))
+            program.join(PRODUCT, left, signed=signed)
     if not hard:
         program.add_leaf(PointMass(1))
     _add_moves(program, moves)

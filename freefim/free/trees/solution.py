@@ -169,8 +169,10 @@ class TreeSolution:
         density = -self._evaluate(flat, np.broadcast_to(band, x.shape).ravel(), 0).imag / np.pi
         weights = half * weight * slope * density.reshape(x.shape)
         masses = np.bincount(np.broadcast_to(band, x.shape).ravel(), weights.ravel())
-        exact = np.array(self.band_masses)
-        return flat, weights.ravel(), float(np.abs(masses - exact).max())
+        rest = np.array([piece.rest for piece in self._bands])
+        defect = float(np.abs(masses + rest - np.array(self.band_masses)).max())
+        # what floats cannot hold apart from 0 counts as at 0
+        return np.append(flat, 0.0 * rest), np.append(weights.ravel(), rest), defect
 
     def _locate(self, x: _Reals) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         ends = self._tables[1]

@@ -101,13 +101,11 @@ def far_point(program: Program, z: complex) -> _Nodes:
             raise ConvergenceError("the inverse inside a tree has no far point")
         elif op != PADDING:
             j = program.left[i]
-            (m, v), n, u = (program.means[j], program.variances[j]), mean, variance
+            (m, v), (n, u) = (program.means[j], program.variances[j]), (mean, variance)
             if op == SUM:
                 at += [z - n, z - m]
-            elif n != 0.0:
-                at += [z / n - u / (n * n * m) * m, z / m - v / (m * m * n) * n]
             else:
-                at += [(z / m) ** 2 * m / u, z / m]
+                at += [(z - u / n * m) / n, (z - v / m * n) / m]
             continue
         at.append(z)
     return np.array(found[::-1], dtype=complex)
@@ -145,7 +143,7 @@ def _free_leaves(program: Program) -> list[bool]:
             free.append(state)
         elif op > SQUARE:
             signed = op != SUM and program.par[i][0] > 0.0
-            stack += [state or signed, state]
+            stack += [state, state or signed]
         else:
             stack.append(state or op == SINGULAR)
     return free[::-1]

@@ -20,7 +20,7 @@ _Reals = NDArray[np.float64]
 _Nodes = NDArray[np.complex128]
 
 GAP = 2
-_FOLD, _WALL, _ZERO = 1, 2, 3
+_WALL = 2
 _ROOM = 400
 _NEAR = 1e-7
 _NODES = 16
@@ -53,6 +53,7 @@ class Band:
     right: float
     above: float
     mass: float
+    rest: float
     cuts: _Reals
     coefficients: _Nodes
 
@@ -75,7 +76,12 @@ class Searcher:
                 below, above = self._beside(location, mass)
                 ends += [self._end(below, -1), self._end(above, 1)]
         ends.append(right)
-        queue = [(a, b) for a, b in zip(ends[::2], ends[1::2], strict=True) if a.x < b.x]
+        queue = [
+            piece
+            for a, b in zip(ends[::2], ends[1::2], strict=True)
+            if a.x < b.x
+            for piece in self._cut_at_zero(a, b)
+        ]
         done: list[Band] = []
         while queue:
             if len(queue) + len(done) > _ROOM:
@@ -87,6 +93,25 @@ class Searcher:
                 continue
             queue += found
         return sorted(done, key=lambda band: band.left)
+
+    def place(self, w: _Nodes) -> float:
+        """The z of a point of a gap."""
+        from freefim.free.trees.kernels import sweep
+
+        return float(sweep(self.machine.prog, w, self.work)[0].real)
+
+    def _cut_at_zero(self, left: Edge, right: Edge) -> list[tuple[Edge, Edge]]:
+        """A band across 0 in two where its density is infinite there."""
+        if not left.x < 0.0 < right.x or self._growth() < 0.05:
+            return [(left, right)]
+        from freefim.free.trees.kernels import trace
+
+        status, w = self.point(1e-250j * self.machine.scale)
+        if status == 0:
+            raise ConvergenceError("the law did not converge near its singular point 0")
+        above = float(trace(self.machine.prog, w, self.work)[0].imag) / np.pi
+        zero = Edge(0.0, w, 0.0 * w, 0.0, above, singular=True)
+        return [(left, zero), (zero, right)]
 
     def mass_above(self, w: _Nodes) -> float:
         """Mass to the right of a point of a gap."""
@@ -102,7 +127,7 @@ class Searcher:
         for power in range(2, 14):
             far = 1j * machine.scale * 10.0**power
             w = far_point(machine.program, far)
-            status, _, _ = newton(machine.prog, far, w, self.work, self.steps, 30)
+            status, _, _ = newton(machine.prog, far, w, self.work, self.steps)
             if status == 1:
                 break
         else:
@@ -113,7 +138,7 @@ class Searcher:
             raise ConvergenceError(f"the continuation from {far!r} to {goal!r} got stuck")
         return goal, ws[0]
 
-    def point(self, x: float) -> tuple[int, _Nodes]:
+    def point(self, x: complex) -> tuple[int, _Nodes]:
         """Status and unknowns at x on the line, carried down from the anchor."""
         from freefim.free.trees.kernels import approach
 
@@ -132,9 +157,7 @@ class Searcher:
         for power in range(2, 14):
             x = complex(side * machine.scale * 10.0**power, machine.speck)
             w = far_point(machine.program, x)
-            status, _, _, _, low = settle(
-                machine.prog, x, False, w, self.work, self.steps, 30
-            )
+            status, _, _, _, low = settle(machine.prog, x, 1.0, w, self.work, self.steps)
             if status == 1 and low > 0.0:
                 return self._end(w, -side)
         raise ConvergenceError(f"no real solution was found at {'-+'[side > 0]}infinity")
@@ -146,7 +169,7 @@ class Searcher:
         machine = self.machine
         for _ in range(len(self.atoms) + 1):
             begun, out = self.mass_above(w), np.zeros(2)
-            w = w.copy()
+            w, first = w.copy(), self.place(w)
             status = fold(
                 machine.prog, machine.frame, machine.walls, machine.speck, float(direction), w,
                 self.work, self.steps, self.slope, self.trial, out,
@@ -156,15 +179,50 @@ class Searcher:
                 raise ConvergenceError(f"a gap was lost near {x!r}")
             near = [a for a in self.atoms if abs(a[0] - x) <= _NEAR * machine.scale]
             if status != _WALL or not near:
-                if not abs(begun - above) < 1e-9:
+                low, high = min(first, x), max(first, x)
+                passed = sum(m for a, m in self.atoms if low < a < high)
+                wrong = abs(abs(begun - above) - passed)
+                if wrong > 1e-9 and abs(wrong - self._atoms_at(x, x)) > 1e-9:
                     raise ConvergenceError(
-                        f"mass {begun - above!r} was passed on the way to the edge at {x!r}"
+                        f"the mass {abs(begun - above)!r} lies between a gap at {first!r} and its "
+                        f"edge at {x!r}, where the atoms have {passed!r}"
                     )
                 break
-            w = self._beside(*near[0])[direction > 0]
+            try:
+                w = self._beside(*near[0])[direction > 0]
+            except ConvergenceError:
+                # no gap around the atom: it stands on the edge
+                break
         else:
             raise ConvergenceError(f"no end of a gap was found near {x!r}")
-        return Edge(x, w, self.slope.copy(), float(out[1]), above, status == _ZERO)
+        singular = abs(x) <= 1e-28 * machine.scale and not self._like_root()
+        return Edge(x, w, self.slope.copy(), float(out[1]), above, singular)
+
+    def _growth(self) -> float:
+        """Power of 1/z with which G, without its atom, grows at 0."""
+        at = np.array([1e-8j, 1e-10j]) * self.machine.scale
+        atom = sum(mass for location, mass in self.atoms if location == 0.0)
+        one, two = np.abs(self.transform(at) - atom / at)
+        return float(np.log(two / one) / np.log(100.0))
+
+    def _like_root(self) -> bool:
+        """Whether a band that starts at 0 has the density x^(-1/2) there."""
+        return abs(self._growth() - 0.5) < 1e-2
+
+    def _atoms_at(self, a: float, b: float) -> float:
+        """Mass of the atoms on [a, b], to rounding."""
+        blur = 1e-14 * self.machine.scale
+        return sum(mass for at, mass in self.atoms if a - blur <= at <= b + blur)
+
+    def transform(self, z: _Nodes) -> _Nodes:
+        """G above the line."""
+        from freefim.free.trees.kernels import solve_points
+
+        machine = self.machine
+        out, ws = np.empty(z.size, dtype=complex), np.empty((z.size, machine.k), dtype=complex)
+        if solve_points(machine.prog, self.start, self.begin, z, machine.speck, out, ws):
+            raise ConvergenceError(f"the law did not converge at {z!r}")
+        return out
 
     def _beside(self, location: float, mass: float) -> tuple[_Nodes, _Nodes]:
         """Points of the gap around an atom, left and right of it."""
@@ -189,14 +247,16 @@ class Searcher:
         cuts = np.empty((_ROOM, 3))
         coefficients = np.empty((_ROOM, machine.k, _NODES), dtype=complex)
         spot = np.zeros(machine.k + 1, dtype=complex)
-        spot[0] = left.above if kind == 1 else right.above
+        top = right.above + self._atoms_at(b, b)
+        mass = left.above - right.above - self._atoms_at(a, b)
+        spot[0] = top + (mass if kind == 1 else 0.0)
         status, count = trace_band(
             machine.prog, kind, a, b, ends, self.start, self.begin, machine.speck,
             chebyshev_grid(), cuts, coefficients, spot,
         )  # fmt: skip
         x = float(spot[0].real)
         if status == 0:
-            return Band(kind, a, b, right.above, left.above - right.above,
+            return Band(kind, a, b, top, mass, abs(spot[0].imag),
                         cuts[:count].copy(), coefficients[:count].copy())  # fmt: skip
         if status == 1:
             below, above = self._end(spot[1:], -1), self._end(spot[1:], 1)

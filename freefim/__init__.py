@@ -59,8 +59,10 @@ _PUBLIC = {
     "montecarlo.networks": ("sample_networks",),
     "validation.report": ("ValidationReport",),
     "spectra.conditional_fim": ("ConditionalFIM",),
+    "spectra.hessian_model": ("HessianModel",),
     "spectra.jacobian": ("Isometry", "Jacobian"),
     "spectra.layer_block": ("LayerBlock", "layer_blocks"),
+    "spectra.residual_jacobian": ("ResidualJacobian",),
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 

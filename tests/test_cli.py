@@ -182,7 +182,13 @@ def test_every_format_holds_the_same_table(folder, run):
     assert all(table == first for table in others)
     law = ConditionalFIM(Network.from_toml("relu.toml")).law()
     assert first == Table(
-        law.table(50).columns, {"network_file": "relu.toml", "width": None, **law.describe()}
+        law.table(50).columns,
+        {
+            "network_file": "relu.toml",
+            "spectrum": "conditional-fim",
+            "width": None,
+            **law.describe(),
+        },
     )
 
 
@@ -584,3 +590,37 @@ def test_nothing_is_shown_of_short_work_or_off_a_terminal(monkeypatch, terminal)
         progress(1, 3)
         time.sleep(0.05)
     assert sys.stderr.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "matrix"),
+    [
+        (("relu.toml", "--spectrum", "layer-block,layer=2"), "by the parameters of layer 2"),
+        (("--spectrum", "hessian-model,ratio=0.5,energy=0.01"), "J J^T / m + Wigner"),
+    ],
+)
+def test_every_spectrum_has_its_density(folder, run, words, matrix):
+    code, out, _ = run("density", *words, "-o", "law.csv")
+    assert code == 0
+    assert matrix in out
+    assert "learning rate" not in out
+    assert Table.read("law.csv")["pdf"].max() > 0
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("relu.toml", "--spectrum", "fisher"), "spectrum must be one of conditional-fim, jaco"),
+        (("relu.toml", "--spectrum", "layer-block"), "layer-block needs layer"),
+        (("relu.toml", "--spectrum", "layer-block,layer=9"), "layer must be an integer from 1"),
+        (("relu.toml", "--spectrum", "layer-block,layer"), "must be NAME or NAME,KEY=NUMBER"),
+        (("relu.toml", "--spectrum", "jacobian,layer=2"), "layer is no parameter"),
+        (("relu.toml", "--spectrum", "hessian-model,ratio=1,energy=1"), "takes no network file"),
+        (("--spectrum", "hessian-model,ratio=-1,energy=1"), "ratio must be a finite number > 0"),
+        (("--input", "x.csv", "--spectrum", "hessian-model,ratio=1,energy=1"), "--input needs"),
+    ],
+)
+def test_spectra_that_mean_nothing_are_refused(folder, run, words, sentence):
+    code, out, err = run("density", *words)
+    assert (code, out) == (2, "")
+    assert sentence in err

@@ -61,8 +61,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="freefim",
-        description="Limiting spectral law of the conditional Fisher information matrix of a deep "
-        "random network, and the sampled networks that confirm it.",
+        description="Limiting spectral laws of deep random networks: the conditional Fisher "
+        "information matrix and its relatives, and the sampled networks that confirm them.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -71,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     density = _verb(verbs, "density", "the law: summary, table (x, pdf, cdf) and picture")
+    _spectrum(density)
     density.add_argument(
         "--points", type=_integer(2), default=1001, metavar="N",
         help="about how many rows the table has (1001)",
@@ -84,10 +85,12 @@ def _parser() -> argparse.ArgumentParser:
     _log(density)
 
     sample = _verb(verbs, "sample", "eigenvalues of sampled networks")
+    _spectrum(sample)
     _outputs(sample, ".csv, .json, .npz or .parquet")
     _sampling(sample, 8)
 
     validate = _verb(verbs, "validate", "the law against sampled networks: a report, a verdict")
+    _spectrum(validate)
     _outputs(validate, ".csv, .json, .npz, .parquet (table) or .png, .pdf, .svg (picture)")
     _sampling(validate, 8)
 
@@ -105,11 +108,13 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     plot = _verb(verbs, "plot", "the picture of the law, over sampled eigenvalues if asked")
+    _spectrum(plot)
     _outputs(plot, ".png, .pdf or .svg", required=True)
     _sampling(plot, None)
     _log(plot)
 
-    _verb(verbs, "show", "the network, its order parameters, how its law is made")
+    show = _verb(verbs, "show", "the network, its order parameters, how its law is made")
+    _spectrum(show)
     return parser
 
 
@@ -125,7 +130,7 @@ def _verb(
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    verb.add_argument("network", metavar="NETWORK.toml", help="network file")
+    verb.add_argument("network", metavar="NETWORK.toml", nargs="?", help="network file")
     verb.add_argument(
         "--input", metavar="FILE", help="the input of the network: one vector, .npy or .csv"
     )
@@ -136,6 +141,13 @@ def _verb(
     verb.add_argument("--width", type=_count, metavar="M", help="reference width")
     verb.add_argument("--json", action="store_true", help="print one JSON object")
     return verb
+
+
+def _spectrum(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--spectrum", default="conditional-fim", metavar="NAME[,KEY=VALUE…]",
+        help="whose law (conditional-fim), with its parameters, as in layer-block,layer=2",
+    )  # fmt: skip
 
 
 def _outputs(verb: argparse.ArgumentParser, formats: str, required: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""What a command is about: a network, and perhaps a real input that completes it."""
+"""What a command is about: a spectrum, of a network and perhaps a real input of it."""
 
 import math
 import os
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from freefim.errors import SpecError
 from freefim.networks.files import read_network
 from freefim.networks.network import Network
+from freefim.spectra.catalogue import spectrum_by_name
+from freefim.spectra.spectrum import Spectrum
 
 __all__ = ["Problem"]
 
@@ -22,11 +24,12 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """A network at an input.
+    """A spectrum, as a rule that of a network at an input.
 
     Parameters
     ----------
-    network : Network
+    spectrum : Spectrum
+    network : Network or None
         The description; with a vector, completed by its length and its mean square.
     width : int or None
         Reference width M, where it is known.
@@ -36,7 +39,8 @@ class Problem:
         Where it came from, in words and numbers that JSON holds.
     """
 
-    network: Network
+    spectrum: Spectrum
+    network: Network | None
     width: int | None
     vector: Array | None
     provenance: dict[str, Any]
@@ -50,14 +54,19 @@ class Problem:
         SpecError
             If a file or a combination of options does not mean anything.
         """
-        network, width = read_network(arguments.network), arguments.width
-        provenance: dict[str, Any] = {"network_file": arguments.network}
-        if arguments.input is None:
+        name, options = _named(getattr(arguments, "spectrum", "conditional-fim"))
+        file, width = arguments.network, arguments.width
+        network = None if file is None else read_network(file)
+        provenance: dict[str, Any] = {"network_file": file, "spectrum": name, **options}
+        if network is None and arguments.input is not None:
+            raise SpecError(f"--input needs a network file, got --input {arguments.input!r} alone")
+        if network is None or arguments.input is None:
             if arguments.normalize != "none":
                 raise SpecError(
                     f"--normalize {arguments.normalize} needs an input vector: --input FILE"
                 )
-            return cls(network, width, None, provenance | {"width": width})
+            spectrum = spectrum_by_name(name, network, options)
+            return cls(spectrum, network, width, None, provenance | {"width": width})
         vector = _read_vector(arguments.input)
         second_moment = _mean_square(vector, arguments.input)
         if arguments.normalize == "rms":
@@ -68,7 +77,8 @@ class Problem:
             "normalize": arguments.normalize,
             "width": width,
         }
-        return cls(network, width, vector, provenance)
+        spectrum = spectrum_by_name(name, network, options)
+        return cls(spectrum, network, width, vector, provenance)
 
     def needed_width(self, purpose: str) -> int:
         """Give the reference width for a purpose that cannot do without.
@@ -81,6 +91,22 @@ class Problem:
         if self.width is None:
             raise SpecError(f"{purpose} needs the reference width: --width M")
         return self.width
+
+
+def _named(text: str) -> tuple[str, dict[str, int | float]]:
+    """Take the name of a spectrum and its parameters apart."""
+    name, *pairs = text.split(",")
+    options: dict[str, int | float] = {}
+    for pair in pairs:
+        key, sign, value = pair.partition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            sign = ""
+        if not sign:
+            raise SpecError(f"--spectrum must be NAME or NAME,KEY=NUMBER…, got {text!r}")
+        options[key.replace("-", "_")] = int(number) if number.is_integer() else number
+    return name, options
 
 
 def _with_input(

@@ -9,7 +9,7 @@ import numpy as np
 
 from freefim.cli.problem import Problem
 from freefim.errors import SpecError
-from freefim.free.chains.chain_law import ChainLaw
+from freefim.free.law import Law
 from freefim.montecarlo.empirical import EmpiricalSpectrum
 from freefim.networks.files import network_to_toml
 from freefim.spectra.conditional_fim import ConditionalFIM
@@ -30,12 +30,16 @@ _LISTED = 10
 
 def network_numbers(problem: Problem) -> dict[str, Any]:
     """Give the fields of the network and where they came from."""
+    if problem.network is None:
+        return dict(problem.provenance)
     fields = tomllib.loads(network_to_toml(problem.network))["network"]
     return {"network": fields, **problem.provenance}
 
 
 def network_lines(problem: Problem) -> list[str]:
     """Describe the network, runs of equal layers as one."""
+    if problem.network is None:
+        return [repr(problem.spectrum)]
     fields = network_numbers(problem)["network"]
     lines = [problem.provenance["network_file"]]
     lines += [f"  {key:<20} {_runs(value)}" for key, value in fields.items()]
@@ -47,13 +51,16 @@ def network_lines(problem: Problem) -> list[str]:
     return lines
 
 
-def law_numbers(problem: Problem, law: ChainLaw) -> dict[str, Any]:
+def law_numbers(problem: Problem, law: Law) -> dict[str, Any]:
     """Give the law's structure, moments and learning rates."""
     moments = [float(law.moment(k)) for k in range(1, _MOMENTS + 1)]
-    return {**law.describe(), "moments": moments, "max_learning_rate": _learning_rates(problem)}
+    numbers = {**law.describe(), "moments": moments}
+    if isinstance(problem.spectrum, ConditionalFIM):
+        numbers["max_learning_rate"] = _learning_rates(problem.spectrum, problem.width)
+    return numbers
 
 
-def law_lines(problem: Problem, law: ChainLaw) -> list[str]:
+def law_lines(problem: Problem, law: Law) -> list[str]:
     """Describe the law: support, atoms, bands, what follows from them, how exact it is."""
     accuracy, (low, high) = law.accuracy, law.support
     bands = [
@@ -61,14 +68,17 @@ def law_lines(problem: Problem, law: ChainLaw) -> list[str]:
         for (left, right), mass in zip(law.bands, law.band_masses, strict=True)
     ]
     atoms = [f"{mass:<12.6g} at {location:.10g}" for location, mass in law.atoms]
-    divisor = "J J^T / M" if problem.network.parametrization == "standard" else "J J^T"
+    spectrum = problem.spectrum
+    learning = (
+        _learning_rates(spectrum, problem.width) if isinstance(spectrum, ConditionalFIM) else {}
+    )
     rates = [
         f"  learning rate < {rate:.6g} (squared errors, {loss} over the outputs)"
-        for loss, rate in _learning_rates(problem).items()
+        for loss, rate in learning.items()
         if rate is not None
     ]
     return [
-        f"limiting spectral law of {divisor}",
+        f"limiting spectral law of {spectrum.matrix}",
         f"  support       [{low:.10g}, {high:.10g}]",
         f"  mean          {float(law.mean()):.10g}",
         f"  variance      {float(law.variance()):.10g}",
@@ -83,7 +93,7 @@ def law_lines(problem: Problem, law: ChainLaw) -> list[str]:
     ]
 
 
-def sample_numbers(sample: EmpiricalSpectrum, law: ChainLaw | None) -> dict[str, Any]:
+def sample_numbers(sample: EmpiricalSpectrum, law: Law | None) -> dict[str, Any]:
     """Give the sample's moments and range, and its distance to the law."""
     values = sample.eigenvalues
     mean, error = sample.moments(_MOMENTS)
@@ -100,7 +110,7 @@ def sample_numbers(sample: EmpiricalSpectrum, law: ChainLaw | None) -> dict[str,
     return numbers if law is None else numbers | {"wasserstein": law.distance(sample.eigenvalues)}
 
 
-def sample_lines(sample: EmpiricalSpectrum, law: ChainLaw | None) -> list[str]:
+def sample_lines(sample: EmpiricalSpectrum, law: Law | None) -> list[str]:
     """Describe the sample."""
     numbers = sample_numbers(sample, law)
     mean, error = numbers["moments"][0], numbers["standard_errors"][0]
@@ -116,12 +126,12 @@ def sample_lines(sample: EmpiricalSpectrum, law: ChainLaw | None) -> list[str]:
     return lines
 
 
-def _learning_rates(problem: Problem) -> dict[str, float | None]:
+def _learning_rates(spectrum: ConditionalFIM, width: int | None) -> dict[str, float | None]:
     """Give the largest stable learning rates; None where they depend on an unknown width."""
     rates: dict[str, float | None] = {}
     for loss in ("sum", "mean"):
         try:
-            rates[loss] = ConditionalFIM(problem.network).max_learning_rate(problem.width, loss)
+            rates[loss] = spectrum.max_learning_rate(width, loss)
         except SpecError:
             rates[loss] = None
     return rates

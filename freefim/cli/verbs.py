@@ -16,9 +16,11 @@ from freefim.cli.problem import Problem
 from freefim.cli.progress import Progress
 from freefim.errors import SpecError
 from freefim.free.chains.chain_law import ChainLaw
+from freefim.free.law import Law
 from freefim.montecarlo.empirical import EmpiricalSpectrum
 from freefim.plots import save_figure
 from freefim.spectra.conditional_fim import ConditionalFIM
+from freefim.spectra.network_spectrum import NetworkSpectrum
 from freefim.tables import Table
 
 __all__ = ["VERBS"]
@@ -68,7 +70,7 @@ def validate(arguments: Namespace) -> int:
     with _executor(arguments) as executor, Progress("validating") as progress:
         # Random weights know no direction: of an input they see its length and mean square,
         # which the network holds, so that validation can draw narrower networks as well.
-        report = ConditionalFIM(problem.network).validate(
+        report = problem.spectrum.validate(
             width, arguments.replicas, arguments.seed, executor=executor, progress=progress
         )
     for path in arguments.output:
@@ -78,7 +80,8 @@ def validate(arguments: Namespace) -> int:
             _write_tables([path], report.table, problem)
     numbers = report.to_dict() | summaries.network_numbers(problem)
     # The network stands above the report already, runs of equal layers as one.
-    named = dataclasses.replace(report, source=Path(arguments.network).name)
+    name = Path(arguments.network).name if arguments.network else repr(problem.spectrum)
+    named = dataclasses.replace(report, source=name)
     lines = [*summaries.network_lines(problem), str(named)]
     _say(arguments, numbers, lines, arguments.output)
     return OK if report.passed else FAILED
@@ -87,8 +90,10 @@ def validate(arguments: Namespace) -> int:
 def learning_rate(arguments: Namespace) -> int:
     """Print the largest stable learning rate: the bare number, or all that it depends on."""
     problem = Problem.read(arguments)
+    if not isinstance(problem.spectrum, ConditionalFIM):
+        raise SpecError("learning-rate needs a network file")
     with Progress("computing the law"):
-        rate = ConditionalFIM(problem.network).max_learning_rate(
+        rate = problem.spectrum.max_learning_rate(
             problem.width, arguments.loss, arguments.outputs, arguments.momentum
         )
     numbers = summaries.network_numbers(problem) | {
@@ -111,13 +116,16 @@ def plot(arguments: Namespace) -> int:
 def show(arguments: Namespace) -> int:
     """Print the network, its order parameters, and how its law is made."""
     problem = Problem.read(arguments)
+    if problem.network is None:
+        return _say(arguments, summaries.network_numbers(problem), [repr(problem.spectrum)], [])
     order = problem.network.order_parameters()
-    derivation = ConditionalFIM(problem.network).law().derivation()
+    law = problem.spectrum.law()
+    made = law.derivation() if isinstance(law, ChainLaw) else repr(law)
     numbers = summaries.network_numbers(problem) | {
         "second_moments": order.second_moments,
         "preactivation_variances": order.preactivation_variances,
         "chi1": order.chi1,
-        "derivation": derivation.steps,
+        "derivation": made if isinstance(made, str) else made.steps,
     }
     rows = [("", *order.preactivation_variances), order.second_moments, ("", *order.chi1)]
     columns = [[_cell(value) for value in row] for row in rows]
@@ -131,7 +139,7 @@ def show(arguments: Namespace) -> int:
             for layer, (q, moment, chi) in enumerate(zip(*columns, strict=True))
         ),
         "derivation of the law",
-        str(derivation),
+        str(made),
     ]
     return _say(arguments, numbers, lines, [])
 
@@ -148,12 +156,12 @@ VERBS: dict[str, Callable[[Namespace], int]] = {
 
 def _law_and_sample(
     arguments: Namespace,
-) -> tuple[Problem, ChainLaw, EmpiricalSpectrum | None]:
+) -> tuple[Problem, Law, EmpiricalSpectrum | None]:
     problem = Problem.read(arguments)
     if arguments.replicas is not None:
         problem.needed_width("sampling")
     with Progress("computing the law"):
-        law = ConditionalFIM(problem.network).law()
+        law = problem.spectrum.law()
         _ = law.solution
     return problem, law, None if arguments.replicas is None else _sample(arguments, problem)
 
@@ -164,13 +172,14 @@ def _sample(arguments: Namespace, problem: Problem) -> EmpiricalSpectrum:
         _executor(arguments) as executor,
         Progress("sampling networks", arguments.replicas) as progress,
     ):
-        return ConditionalFIM(problem.network).sample(
+        given = {"input": problem.vector} if isinstance(problem.spectrum, NetworkSpectrum) else {}
+        return problem.spectrum.sample(
             width,
             arguments.replicas,
             arguments.seed,
-            input=problem.vector,
             executor=executor,
             progress=progress,
+            **given,
         )
 
 
@@ -199,10 +208,14 @@ def _draw(
     paths: Iterable[str],
     arguments: Namespace,
     problem: Problem,
-    law: ChainLaw,
+    law: Law,
     drawn: EmpiricalSpectrum | None,
 ) -> None:
-    title = f"{Path(arguments.network).stem}, depth {problem.network.depth}"
+    title = repr(problem.spectrum)
+    if problem.network is not None:
+        title = f"{Path(arguments.network).stem}, depth {problem.network.depth}"
+    if not isinstance(problem.spectrum, ConditionalFIM):
+        title += f", {arguments.spectrum}"
     if arguments.input is not None:
         title += f", input {Path(arguments.input).name}"
     if drawn is not None:

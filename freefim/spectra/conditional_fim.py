@@ -54,6 +54,11 @@ class ConditionalFIM(NetworkSpectrum):
     ([3.0, 7.0], 1.0)
     """
 
+    @property
+    def matrix(self) -> str:
+        """The dual, by parameters."""
+        return "J J^T / M" if self.network.parametrization == "standard" else "J J^T"
+
     def law(
         self,
         *,

@@ -65,6 +65,11 @@ class HessianModel(Spectrum):
                 allowed = "> 0" if name == "ratio" else ">= 0"
                 raise SpecError(f"{name} must be a finite number {allowed}, got {value!r}")
 
+    @property
+    def matrix(self) -> str:
+        """The model Hessian."""
+        return "J J^T / m + Wigner"
+
     def law(self) -> Law:
         """Limiting law of the eigenvalues of the model Hessian."""
         positive = MarchenkoPastur(self.ratio)
@@ -76,17 +81,17 @@ class HessianModel(Spectrum):
 
         :math:`\varepsilon_c = [1 - 20\varphi - 8\varphi^2 + (1 + 8\varphi)^{3/2}]/16`.
         """
-        phi = float(self.ratio)
+        phi: float = float(self.ratio)
         if phi >= 1.0:
             return 0.0
-        return (1.0 - 20.0 * phi - 8.0 * phi * phi + (1.0 + 8.0 * phi) ** 1.5) / 16.0
+        return float(1.0 - 20.0 * phi - 8.0 * phi * phi + (1.0 + 8.0 * phi) ** 1.5) / 16.0
 
     def index(self) -> float:
         """Fraction of the eigenvalues that are negative."""
         law: Any = self.law()
         if law.support[0] >= 0.0:
             return 0.0
-        return float(law.cdf(0.0)) - dict(law.atoms).get(0.0, 0.0)
+        return float(law.cdf(0.0) - dict(law.atoms).get(0.0, 0.0))
 
     def sample(
         self,

@@ -62,6 +62,11 @@ class Jacobian(NetworkSpectrum):
     """
 
     @property
+    def matrix(self) -> str:
+        """J Jᵀ, by the input."""
+        return "J J^T, J = df/dx"
+
+    @property
     def differentiated(self) -> Collection[int]:
         """The input alone."""
         return (0,)

@@ -64,6 +64,12 @@ class LayerBlock(NetworkSpectrum):
             raise SpecError(f"layer must be an integer from 1 to {depth}, got {self.layer!r}")
 
     @property
+    def matrix(self) -> str:
+        """The dual, by the parameters of one layer."""
+        divisor = " / M" if self.network.parametrization == "standard" else ""
+        return f"J J^T{divisor}, J by the parameters of layer {self.layer}"
+
+    @property
     def differentiated(self) -> Collection[int]:
         """The layer of the block."""
         return (self.layer,)

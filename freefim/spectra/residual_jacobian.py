@@ -82,6 +82,11 @@ class ResidualJacobian(Spectrum):
         if finite_number("branch_scale", self.branch_scale) <= 0:
             raise SpecError(f"branch_scale must be a number > 0, got {self.branch_scale!r}")
 
+    @property
+    def matrix(self) -> str:
+        """J Jᵀ, by the input."""
+        return f"J J^T of residual blocks, branch scale {self.branch_scale}"
+
     def law(self) -> Law:
         """Limiting law of J Jᵀ."""
         moments, gates = float(self.network.input_second_moment), []

@@ -18,6 +18,11 @@ __all__ = ["Spectrum"]
 class Spectrum(ABC):
     """A limiting law and the random matrices that it describes, from one description."""
 
+    @property
+    @abstractmethod
+    def matrix(self) -> str:
+        """The matrix in a few words, its normalisation included."""
+
     @abstractmethod
     def law(self) -> Law:
         """Limiting law of the eigenvalues as the width grows."""

@@ -2,12 +2,17 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
+from math import pi, sqrt
 from typing import Any
 
 from freefim.errors import SpecError
 from freefim.free.law import Law
 from freefim.free.laws.given import Atomic, PointMass
-from freefim.free.laws.numbers import Number, number, quotient
+from freefim.free.laws.leaf_solution import LeafSolution
+from freefim.free.laws.numbers import Number, number, quotient, real
+from freefim.free.laws.pieces import SeriesPiece
+from freefim.free.solution import Solution
 from freefim.free.trees.nodes import (
     Affine,
     Compressed,
@@ -30,7 +35,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False, repr=False)
 class Semicircle(TreeLaw):
     r"""The semicircle law: R(g) = mean + variance·g.
 
@@ -57,12 +62,23 @@ class Semicircle(TreeLaw):
     (0, 1, 0, 2, 0, 5)
     """
 
-    variance: Number = 1
-    mean: Number = 0
+    # not `variance` and `mean`: those are methods of every law
+    spread: Number
+    centre: Number
 
-    def __post_init__(self) -> None:
-        _keep(self, variance=number("variance", self.variance, "> 0", lambda v: v > 0))
-        _keep(self, mean=number("mean", self.mean))
+    def __init__(self, variance: Number = 1, mean: Number = 0) -> None:
+        _keep(self, spread=number("variance", variance, "> 0", lambda v: v > 0))
+        _keep(self, centre=number("mean", mean))
+
+    def __repr__(self) -> str:
+        return f"Semicircle(variance={self.spread!r}, mean={self.centre!r})"
+
+    @cached_property
+    def solution(self) -> Solution:
+        """The law in closed form."""
+        reach, mean = 2.0 * sqrt(real(self.spread)), real(self.centre)
+        piece = SeriesPiece(mean - reach, mean + reach, 0, (2.0 / (pi * reach),))
+        return LeafSolution((piece,))
 
 
 @dataclass(frozen=True)
@@ -211,6 +227,12 @@ class Arcsine(NamedLaw):
         left = number("left", self.left)
         right = number("right", self.right, f"above left = {left!r}", lambda x: x > left)
         _keep(self, left=left, right=right)
+
+    @cached_property
+    def solution(self) -> Solution:
+        """The law in closed form."""
+        left, right = real(self.left), real(self.right)
+        return LeafSolution((SeriesPiece(left, right, 1, (2.0 / (pi * (right - left)),)),))
 
     @property
     def construction(self) -> Law:

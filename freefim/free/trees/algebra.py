@@ -1,7 +1,8 @@
 r"""The free calculus as an algebra of laws: operations that make nodes, and what they simplify.
 
 Point masses are numbers: a free sum with one is a shift, a free product with one a scaling. Given
-laws absorb shifts and scalings. Every other operation makes a node of `freefim.free.trees.nodes`.
+laws absorb shifts and scalings; free copies of one law make its powers. Every other operation makes
+a node of `freefim.free.trees.nodes`.
 """
 
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from freefim.errors import SpecError
 from freefim.free.law import Law
 from freefim.free.laws.given import Atomic, Cauchy, Empirical, PointMass, Uniform
-from freefim.free.laws.named import FreePoisson, Semicircle
+from freefim.free.laws.named import Arcsine, FreePoisson, Semicircle
 from freefim.free.laws.numbers import Number, number, plain, quotient
 from freefim.free.trees import nodes
 from freefim.free.trees.knowledge import check_factors, enclosure, has_symbols, is_symmetric
@@ -68,7 +69,8 @@ def free_sum(first: Law, second: Law, /) -> Law:
             return Cauchy(s + t, a + b)
         case FreePoisson(r, a), FreePoisson(s, b) if a == b:
             return FreePoisson(r + s, a)
-    return nodes.FreeSum(first, second)
+    (a, s), (b, t) = _free_base(first), _free_base(second)
+    return free_power(a, s + t) if a == b else nodes.FreeSum(first, second)
 
 
 def free_product(first: Law, second: Law, /) -> Law:
@@ -121,7 +123,8 @@ def free_product(first: Law, second: Law, /) -> Law:
             return singular_values(squared)
         if not has_symbols(law) and enclosure(law)[1] <= 0.0:
             return affine(free_product(other, affine(law, -1, 0)), -1, 0)
-    return nodes.FreeProduct(first, second)
+    (a, s), (b, t) = _multiplicative_base(first), _multiplicative_base(second)
+    return multiplicative_power(a, s + t) if a == b else nodes.FreeProduct(first, second)
 
 
 def affine(law: Law, scale: Number, shift: Number) -> Law:
@@ -257,6 +260,12 @@ def square(law: Law) -> Law:
             return Empirical(tuple(x * x for x in values))
         case nodes.SingularValues(inner):
             return inner
+        case Semicircle(variance, mean) if mean == 0:
+            return FreePoisson(1, variance)
+        case Arcsine(left, right) if left + right == 0:
+            return Arcsine(0, right * right)
+        case nodes.Affine(inner, scale, shift) if shift == 0:
+            return affine(square(inner), scale * scale, 0)
     _check(law)
     return nodes.Square(law)
 
@@ -274,6 +283,14 @@ def _check(*laws: Any) -> None:
     for law in laws:
         if not isinstance(law, Law):
             raise SpecError(f"a free operation needs laws, got {law!r}")
+
+
+def _free_base(law: Law) -> tuple[Law, Number]:
+    return (law.law, law.exponent) if isinstance(law, nodes.FreePower) else (law, 1)
+
+
+def _multiplicative_base(law: Law) -> tuple[Law, Number]:
+    return (law.law, law.exponent) if isinstance(law, nodes.MultiplicativePower) else (law, 1)
 
 
 def _has_sign(value: Number) -> bool:

@@ -6,11 +6,14 @@ Exact for given laws, an enclosure for trees. Where that leaves a question open 
 from math import inf
 from typing import Any
 
+import numpy as np
+
 from freefim.errors import SpecError
 from freefim.free.chains import chain as moves
 from freefim.free.chains.chain import Chain
 from freefim.free.chains.chain_law import ChainLaw
 from freefim.free.law import Law
+from freefim.free.laws.density import Computed, Density
 from freefim.free.laws.given import Atomic, Cauchy, Empirical, PointMass, Uniform
 from freefim.free.laws.numbers import is_symbolic, real
 from freefim.free.trees.nodes import (
@@ -42,8 +45,8 @@ __all__ = [
     "parts",
 ]
 
-_FIELDS = ("location", "locations", "masses", "left", "right", "scale", "shift", "ratio",
-           "variance", "exponent", "rate", "jump", "mean", "degree", "order", "first",
+_FIELDS = ("location", "locations", "masses", "eigenvalues", "left", "right", "scale", "shift",
+           "ratio", "spread", "centre", "exponent", "rate", "jump", "degree", "order", "first",
            "second")  # fmt: skip
 
 
@@ -209,7 +212,18 @@ def is_symmetric(law: Law) -> bool | None:
             | Rectangular(inner, _, _)
         ):  # fmt: skip
             return is_symmetric(inner)
+        case Density() | Computed():
+            return _looks_symmetric(law)
     return None
+
+
+def _looks_symmetric(law: Law) -> bool:
+    low, high = law.support
+    x = np.linspace(0.0, high, 65)
+    sides = law.cdf(x) + law.cdf(-x)
+    for location, mass in law.atoms:
+        sides -= np.where(x == -location, mass, 0.0)
+    return bool(abs(low + high) <= _SAME * high and np.all(np.abs(sides - 1.0) <= _SAME))
 
 
 def check_nonnegative(operation: str, law: Law) -> None:
@@ -287,6 +301,7 @@ def _has_mean_zero(law: Law) -> bool:
 
 
 _ROUNDING = 1e-14
+_SAME = 1e-12  # of a computed law
 
 
 def _chain(chain: Chain) -> tuple[float, float]:

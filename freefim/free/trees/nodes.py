@@ -178,18 +178,22 @@ class Square(TreeLaw):
         check_symmetric(self.law)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False, repr=False)
 class Rectangular(TreeLaw):
     """X A Xᵀ, X Gaussian n_out × n_in of variance `variance`/n_in, ratio = n_out/n_in."""
 
     law: Law
     ratio: Number
-    variance: Number = 1
+    spread: Number  # not `variance`: that is a method of every law
 
-    def __post_init__(self) -> None:
-        _check_law("law", self.law)
-        _keep(self, ratio=number("ratio", self.ratio, "> 0", lambda c: c > 0))
-        _keep(self, variance=number("variance", self.variance, "> 0", lambda v: v > 0))
+    def __init__(self, law: Law, ratio: Number, variance: Number = 1) -> None:
+        _check_law("law", law)
+        object.__setattr__(self, "law", law)
+        _keep(self, ratio=number("ratio", ratio, "> 0", lambda c: c > 0))
+        _keep(self, spread=number("variance", variance, "> 0", lambda v: v > 0))
+
+    def __repr__(self) -> str:
+        return f"Rectangular({self.law!r}, ratio={self.ratio!r}, variance={self.spread!r})"
 
 
 def _check_law(name: str, law: Any) -> None:

@@ -68,8 +68,10 @@ def test_two_hidden_layers_are_the_closed_form():
     assert sympy.rem(sympy.Poly(discriminant(network(3)), z), edges).is_zero
 
 
-NUMBERS = dict(zip((q0, q1, q2, s, a1, a2, g1, g2), map(Fraction, "1 1/2 2/3 3 1/4 2/5 1 3/2".split()),
-                   strict=True))  # fmt: skip
+NUMBERS = {
+    q0: Fraction(1), q1: Fraction(1, 2), q2: Fraction(2, 3), s: Fraction(3),
+    a1: Fraction(1, 4), a2: Fraction(2, 5), g1: Fraction(1), g2: Fraction(3, 2),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("depth", [2, 3])

@@ -82,7 +82,7 @@ def _product(factored):
 @given(
     st.lists(
         st.lists(st.integers(-(10**30), 10**30), min_size=4, max_size=4), min_size=1, max_size=5
-    ),  # fmt: skip
+    ),
     *[st.integers(-5, 5).filter(bool)] * 3,
 )
 def test_linear_substitutions(rows, p, q, d):

@@ -517,19 +517,22 @@ def evaluate(ops, par, start, edges, info, x_edges, widths, panels, grid, bands,
             stop += 1
         band, side = sides[first] // 2, sides[first] % 2
         reference(ops, par, n, edges[band, side], start, ref)
-        failed += solve(ops, par, n, ref, targets, tr, ti, fr, fi, first, stop - first, CLOSE)
+        for attempt in range(2):
+            lost = solve(ops, par, n, ref, targets, tr, ti, fr, fi, first, stop - first, CLOSE)
+            if lost == 0 or attempt == 1:
+                break
+            # near an edge its root law starts better than a panel, whose error is absolute
+            for i in range(first, stop):
+                if fr[i] != fr[i]:
+                    tr[i], ti[i] = 0.0, math.sqrt(2.0 * abs(targets[i] / info[band, side, 1]))
+        failed += lost
         zone = rounding_zone(info[band, side], edges[band, side])
         for i in range(first, stop):
-            if fr[i] != fr[i]:
-                # near an edge the root law starts better than a panel, whose error is absolute
-                root = math.sqrt(2.0 * abs(targets[i] / info[band, side, 1]))
-                tr[i], ti[i] = 0.0, root
-                failed += solve(ops, par, n, ref, targets, tr, ti, fr, fi, i, 1, CLOSE) - 1
             if fr[i] != fr[i]:
                 if not abs(targets[i]) <= zone:
                     values[i] = math.nan
                     continue
-                tr[i], ti[i] = 0.0, root
+                tr[i], ti[i] = 0.0, math.sqrt(2.0 * abs(targets[i] / info[band, side, 1]))
                 fr[i], fi[i] = info[band, side, 2], info[band, side, 3] * ti[i]
                 failed -= 1
             if want_mass:

@@ -105,11 +105,11 @@ def homogeneous_moments(left: float, q: Array, c: Array, d: Array, second: Array
     near = np.where(c < 0.0, 1.0 + c, d)
     angle = _angle(1.0 - near, near)
     zero = np.zeros_like(q)
-    lost, lost_weighted = _same_kink(zero, zero, angle, angle)
+    lost = _same_kink(zero, zero, angle, angle)[1]
     kept, kept_weighted = _same_kink(zero, angle, np.full_like(q, _HALF_PI), angle)
     # the only kink of |h| has the jump 2
     product = q * (odd * c + even * (2.0 / math.pi + 4.0 * kept_weighted))
-    gap = q * (odd * d + even * (near - 4.0 * lost_weighted))
+    gap = q * (odd * d + even * (near - 4.0 * lost))
     return PairMoments(product, gap, odd + even * 4.0 * np.sign(c) * kept)
 
 
@@ -150,14 +150,14 @@ def shifted_relu_moments(
     zero, right = np.zeros_like(q), np.full_like(q, _HALF_PI)
     angle = _angle(c, d)
     acute = np.minimum(angle, _HALF_PI)
-    lost, lost_weighted = _same_kink(x, zero, acute, acute)
+    lost = _same_kink(x, zero, acute, acute)[1]
     kept, kept_weighted = _same_kink(x, acute, right, acute)
     # beyond π/2 the angle π - t turns the one kink into two opposite ones
     back = np.minimum(math.pi - angle, _HALF_PI)
     past, past_weighted = _opposite_kinks(x, back, right, back)
     start = np.square(ndtr(x))
     product = mean * mean + q * (start * c + kept_weighted + past_weighted)
-    gap = np.where(c < 0.0, second - product, q * (square * d - lost_weighted))
+    gap = np.where(c < 0.0, second - product, q * (square * d - lost))
     return PairMoments(product, gap, start + kept - past)
 
 

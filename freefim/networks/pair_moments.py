@@ -100,8 +100,8 @@ def pair_moments(
     q, c = np.broadcast_arrays(q, c)
     flat, c = q.ravel(), c.ravel()
     found = pair_rule(phi, flat, c, 1.0 - c)
-    arrays = (x.reshape(q.shape) for x in (found.product, found.gap, found.slope))
-    return PairMoments(*arrays, error=found.error)
+    product, gap, slope = (x.reshape(q.shape) for x in (found.product, found.gap, found.slope))
+    return PairMoments(product, gap, slope, found.error)
 
 
 def same_moments(phi: Activation, q: Array) -> tuple[Array, Array]:
@@ -135,9 +135,7 @@ def _rule(
 
 
 @_rule.register(Linear)
-def _linear(
-    phi: Linear, q: Array, c: Array, d: Array, second: Array, square: Array
-) -> PairMoments:
+def _linear(phi: Linear, q: Array, c: Array, d: Array, second: Array, square: Array) -> PairMoments:
     return PairMoments(q * c, q * d, np.ones_like(q))
 
 

@@ -42,7 +42,7 @@ def _hermite_weights(terms: int, step: float) -> tuple[Array, Array]:
 
     A row n takes the even part of the function for even n, the odd part for odd n.
     """
-    x = np.arange(round(_END / step) + 1) * step
+    x: Array = np.arange(round(_END / step) + 1, dtype=np.float64) * step
     root = math.pi**-0.25 * 2.0**-0.25
     bell = root * np.exp(-0.25 * x * x)
     rows = np.empty((terms, x.size))
@@ -50,7 +50,7 @@ def _hermite_weights(terms: int, step: float) -> tuple[Array, Array]:
     rows[1] = x * bell
     for n in range(1, terms - 1):
         rows[n + 1] = (x * rows[n] - math.sqrt(n) * rows[n - 1]) / math.sqrt(n + 1)
-    weights = 2.0 * step * bell
+    weights: Array = 2.0 * step * bell
     weights[0] *= 0.5
     return x, rows * weights
 

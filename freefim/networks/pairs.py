@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -136,8 +137,8 @@ def correlation_of(data: ArrayLike) -> float:
     x = x / top
     x /= np.sqrt(np.square(x).sum(axis=1, keepdims=True))
     n = x.shape[0]
-    mean = (float(np.square(x.sum(axis=0)).sum()) - n) / (n * (n - 1))
-    return min(max(round(mean, 15), -1.0), 1.0)
+    mean = round((float(np.square(x.sum(axis=0)).sum()) - n) / (n * (n - 1)), 15)
+    return float(min(max(mean, -1.0), 1.0))
 
 
 def pair_order_parameters(net: Network, input_correlation: float = 0.0) -> PairOrderParameters:
@@ -188,13 +189,20 @@ def pair_order_parameters(net: Network, input_correlation: float = 0.0) -> PairO
     _check_network(net)
     run = _run(net, *_stds(net), _correlation(input_correlation))
     ratios = [float(ratio) for ratio in net.hidden_ratios]
-    fields = [tuple(values[:, 0].tolist()) for values in run[:6]]
-    total, cross = _totals(ratios, run)
+    same, cross, variances, covariances, back, cross_back = (
+        tuple(values[:, 0].tolist()) for values in run[:6]
+    )
+    total, crossed = _totals(ratios, run)
     return PairOrderParameters(
-        *fields,
+        second_moments=same,
+        cross_moments=cross,
+        preactivation_variances=variances,
+        preactivation_covariances=covariances,
+        backward_moments=back,
+        backward_cross_moments=cross_back,
         alpha=_alpha(ratios),
         total=float(total[0]),
-        cross_total=float(cross[0]),
+        cross_total=float(crossed[0]),
         error=run[6],
     )
 
@@ -289,7 +297,7 @@ def _stds(net: Network) -> tuple[Array, Array]:
 
 
 def _alpha(ratios: list[float]) -> float:
-    return math.fsum(a * b for a, b in zip(ratios, ratios[1:], strict=False))
+    return math.fsum(a * b for a, b in pairwise(ratios))
 
 
 def _run(

@@ -1,0 +1,1 @@
+"""Mean-field statistics of the Fisher information and its relatives: network to numbers."""

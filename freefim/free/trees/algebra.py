@@ -57,7 +57,7 @@ def free_sum(first: Law, second: Law, /) -> Law:
     >>> free_sum(Semicircle(1), Semicircle(2, mean=3))
     Semicircle(variance=3, mean=3)
     """
-    _check(first, second)
+    first, second = _checked(first), _checked(second)
     match first, second:
         case PointMass(a), other:
             return affine(other, 1, a)
@@ -110,7 +110,7 @@ def free_product(first: Law, second: Law, /) -> Law:
     >>> free_product(MarchenkoPastur(1), MarchenkoPastur(1)).moments(4)
     (1, 3, 12, 55)
     """
-    _check(first, second)
+    first, second = _checked(first), _checked(second)
     match first, second:
         case PointMass(a), other:
             return affine(other, a, 0)
@@ -122,14 +122,16 @@ def free_product(first: Law, second: Law, /) -> Law:
             squared = free_product(multiplicative_power(other, 2), square(law))
             return singular_values(squared)
         if not has_symbols(law) and enclosure(law)[1] <= 0.0:
-            return affine(free_product(other, affine(law, -1, 0)), -1, 0)
+            turned = affine(law, -1, 0)
+            pair = (turned, other) if law is first else (other, turned)
+            return affine(free_product(*pair), -1, 0)
     (a, s), (b, t) = _multiplicative_base(first), _multiplicative_base(second)
     return multiplicative_power(a, s + t) if a == b else nodes.FreeProduct(first, second)
 
 
 def affine(law: Law, scale: Number, shift: Number) -> Law:
     """Return the law of scale·A + shift; scale 0 gives the point mass at `shift`."""
-    _check(law)
+    law = _checked(law)
     s, q = plain(number("scale", scale)), plain(number("shift", shift))
     if s == 0:
         return PointMass(q)
@@ -266,8 +268,7 @@ def square(law: Law) -> Law:
             return Arcsine(0, right * right)
         case nodes.Affine(inner, scale, shift) if shift == 0:
             return affine(square(inner), scale * scale, 0)
-    _check(law)
-    return nodes.Square(law)
+    return nodes.Square(_checked(law))
 
 
 def rectangular(law: Law, ratio: Number, variance: Number = 1) -> Law:
@@ -279,10 +280,16 @@ def rectangular(law: Law, ratio: Number, variance: Number = 1) -> Law:
     return node
 
 
-def _check(*laws: Any) -> None:
-    for law in laws:
-        if not isinstance(law, Law):
-            raise SpecError(f"a free operation needs laws, got {law!r}")
+def _checked(law: Any) -> Law:
+    """Return a law; one of a single value as the point mass that it is."""
+    match law:
+        case Atomic((only,), _):
+            return PointMass(only)
+        case Empirical(values) if values[0] == values[-1]:
+            return PointMass(values[0])
+        case Law():
+            return law
+    raise SpecError(f"a free operation needs laws, got {law!r}")
 
 
 def _free_base(law: Law) -> tuple[Law, Number]:

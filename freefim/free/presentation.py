@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["describe", "grid", "plot", "summary", "table"]
 
 # Share of a band that reaches to infinity left out at either end of a grid.
-_FAR = 1e-3
+_FAR = 5e-3
 
 
 def table(law: "Law", points: int) -> "Table":

@@ -12,6 +12,7 @@ __all__ = ["expand"]
 
 Function = Callable[[Array], Array]
 
+_MILDEST_FIRST = (0, 2, 3, 1)
 _MOST = 1024  # coefficients of a series
 _ROUNDING = 1e-15  # of a coefficient, relative to the largest, times their number
 _NEGLIGIBLE = 4e-16
@@ -46,7 +47,9 @@ def expand(
     """
     count = 16
     while count <= _MOST:
-        for kind, c in enumerate(_series(function, left, right, count)):
+        families = _series(function, left, right, count)
+        for kind in _MILDEST_FIRST:
+            c = families[kind]
             size = np.abs(c)
             tail = float(size[-count // 4 :].max() / size.max()) if size.max() > 0.0 else 0.0
             if tail <= max(_ROUNDING * count, noise):
@@ -114,7 +117,6 @@ def _panels(
     if waiting or lost > _UNRESOLVED * max(scale, 1e-300):
         raise ConvergenceError(
             f"the density on ({left!r}, {right!r}) does not resolve: {len(done)} panels leave the "
-            f"mass {lost:.1e} open; give every kink and jump as an end of a band, and put a "
-            "singular end at 0, where numbers are dense"
+            f"mass {lost:.1e} open; put a singular end at 0, where numbers are dense"
         )
     return PanelsPiece(left, right, tuple(done)), tail

@@ -1,0 +1,235 @@
+"""A law at one precision: points polished from floats to the digits wanted."""
+
+import cmath
+from math import log10
+from typing import Any
+
+import numpy as np
+
+from freefim.errors import ConvergenceError, SpecError
+from freefim.free.law import Law
+from freefim.free.precise.descent import descend
+from freefim.free.precise.newton import State, newton, on_sheet
+from freefim.free.precise.numbers import lifted
+from freefim.free.precise.program import Arithmetic, Program, compile_law
+
+__all__ = ["Solver"]
+
+_GUARD = 15  # digits carried beyond those wanted
+_FIRST = 40  # digits of the first polish
+_HEIGHTS = (1e-4, 1e-7, 1e-10)  # above the real line, of the scale of the point
+_ROUNDS = 60
+
+
+def _power(base: complex, exponent: complex) -> complex:
+    return complex(base**exponent)
+
+
+_FLOATS = Arithmetic(lambda x: complex(_real(x)), cmath.sqrt, cmath.log, _power, complex)
+
+
+class Solver:
+    """A law and the digits wanted; neighbouring points start from one another."""
+
+    def __init__(self, law: Law, digits: int) -> None:
+        self.law = law
+        self.digits = digits
+        self._rough = compile_law(law, _FLOATS)
+        self._last: State | None = None
+
+    def cauchy(self, z: Any) -> Any:
+        """G at a point off the support."""
+        from mpmath import mp
+
+        with mp.workdps(self.digits + _GUARD):
+            target = mp.mpc(lifted(z))
+            state = self._at(mp.conj(target) if target.imag < 0 else target)
+            g = state.transform
+            if target.imag == 0 and g.imag != 0:
+                raise ConvergenceError(f"z = {z!r} lies on a band, where G has two values")
+            g = mp.conj(g) if target.imag < 0 else g
+        with mp.workdps(self.digits):
+            return +g
+
+    def density(self, x: Any) -> Any:
+        """Density at a real point."""
+        from mpmath import mp
+
+        extra = _GUARD
+        while True:
+            with mp.workdps(self.digits + extra):
+                target = mp.mpc(lifted(x))
+                if target.imag != 0:
+                    raise SpecError(f"x must be real, got {x!r}")
+                g = self._at(target).transform
+                value = abs(g.imag) / mp.pi
+                # digits of Im g that lie below the last digit of g
+                lost = int(mp.log10(abs(g) / abs(g.imag))) if value else 0
+            if lost <= extra - _GUARD + 4:
+                break
+            extra = lost + _GUARD
+        with mp.workdps(self.digits):
+            return +value
+
+    def edge(self, end: float, inwards: int, scale: float) -> Any:
+        """End of a band near `end`: there the unknowns are real and stand while x moves."""
+        from mpmath import mp
+
+        if end == 0.0 or abs(end) < 1e-14 * scale:
+            return mp.mpf(0)
+        with mp.workdps(_FIRST):
+            inside = mp.mpf(end) + inwards * mp.mpf(10) ** -9 * scale
+            state = self._at(mp.mpc(inside))
+            if state.transform.imag == 0:
+                raise ConvergenceError(f"no band beside the edge {end!r}")
+            start = [u.real for u in state.unknowns]
+        with mp.workdps(2 * self.digits + 2 * _GUARD):
+            program = self._program()
+            # away from poles, the determinant of the tied equations vanishes with dx/dw
+            found = mp.findroot(
+                lambda *w: _standing(program, w, state.roots), tuple(start),
+                tol=mp.mpf(10) ** (-2 * self.digits), verify=False, maxsteps=60,
+            )  # fmt: skip
+            unknowns = list(found) if hasattr(found, "rows") else [found]
+            points, _ = program.run(_vector(unknowns), dict(state.roots))
+            place = points[-1][0].real
+            if not abs(place - end) < mp.mpf(10) ** -8 * scale:
+                raise ConvergenceError(
+                    f"dx/dw does not vanish near the edge {end!r}: it is no square-root edge"
+                )
+        with mp.workdps(self.digits):
+            return +place
+
+    def moment(self, k: int) -> Any:
+        """Moment by the trapezoid rule on a circle around the support."""
+        from mpmath import mp
+
+        from freefim.free.trees.knowledge import enclosure
+
+        left, right = enclosure(self.law)
+        if not np.isfinite([left, right]).all():
+            raise SpecError(f"the law has no moments, or its support is not bounded: {self.law!r}")
+        half = (right - left) / 2 or 1.0
+        # a circle of four times the radius: each node adds log10(4) digits; half of it will do
+        count = int((self.digits + _GUARD) / log10(4)) + k + 4
+        count += count % 2
+        with mp.workdps(self.digits + _GUARD + int(2 * k)):
+            middle, radius = mp.mpf((left + right) / 2), mp.mpf(4 * half)
+            total = mp.mpf(0)
+            for j in range(count // 2):
+                arm = radius * mp.expjpi((2 * j + mp.mpf(1)) / count)
+                z = middle + arm
+                total += (z**k * self._at(z).transform * arm).real
+            value = 2 * total / count
+        with mp.workdps(self.digits):
+            return +value
+
+    def _program(self) -> Program:
+        from mpmath import mp
+
+        return compile_law(
+            self.law,
+            Arithmetic(lambda x: mp.mpf(_real(x, lifted)), mp.sqrt, mp.log, mp.power, object),
+        )
+
+    def _at(self, target: Any) -> State:
+        """Proven point of the tree at the working precision, Im target >= 0."""
+        if self._last is not None:
+            found = self._polished(self._last, target)
+            if found is not None:
+                return found
+        # heights in units of the point itself
+        unit = 1.0 + abs(complex(target))
+        for height in _HEIGHTS if target.imag < _HEIGHTS[0] * unit else (0.0,):
+            start = descend(self._rough, complex(target), height * unit)
+            found = self._polished(start, target)
+            if found is not None:
+                return found
+        raise ConvergenceError(
+            f"no point of the physical sheet at {complex(target)!r}: it is an edge or an atom to "
+            "this precision"
+        )
+
+    def _polished(self, start: State, target: Any) -> State | None:
+        from mpmath import mp
+
+        most = mp.dps
+        levels = [most]
+        while levels[-1] > 2 * _FIRST:
+            levels.append(levels[-1] // 2 + 2)
+        state: State | None = start
+        for level in reversed(levels):
+            with mp.workdps(level):
+                program = self._program()
+                last = level == most
+                state = State(_vector(state.unknowns), _lifted_roots(state))
+                state = newton(
+                    program, target, state, mp.mpf(10) ** (-(level - 5 if last else level // 2)),
+                    _ROUNDS,
+                )  # fmt: skip
+                if state is None:
+                    return None
+        return self._proven(program, state, target)
+
+    def _proven(self, program: Program, state: State, target: Any) -> State | None:
+        """Return the point, or its mirror image at real targets, if it is on the sheet."""
+        from mpmath import mp
+
+        if target.imag != 0:
+            good = on_sheet(program, state, target, real=False)
+        else:
+            level = mp.mpf(10) ** (-mp.dps // 2)
+            heights = [abs(u.imag) / (abs(u) or 1) for u in state.unknowns]
+            if max(heights) < level and len(state.points) > 1:
+                return self._proven_real(program, state, target)
+            good = on_sheet(program, state, target, real=False)
+            if not good:
+                mirrored = State(np.array([mp.conj(u) for u in state.unknowns]),
+                                 {k: mp.conj(r) for k, r in state.roots.items()})  # fmt: skip
+                points, rows = program.run(mirrored.unknowns, dict(mirrored.roots))
+                jacobian = [row[1] for row in rows] + [points[-1][1]]
+                state = State(mirrored.unknowns, mirrored.roots, tuple(points), jacobian)
+                good = on_sheet(program, state, target, real=False)
+        if not good:
+            return None
+        self._last = state
+        return state
+
+    def _proven_real(self, program: Program, state: State, target: Any) -> State | None:
+        from mpmath import mp
+
+        real = State(np.array([mp.mpc(u.real) for u in state.unknowns]),
+                     {k: mp.mpc(r.real) for k, r in state.roots.items()})  # fmt: skip
+        found = newton(program, target, real, mp.mpf(10) ** (-mp.dps + 5), 5)
+        if found is None or found.transform.imag != 0:
+            return None
+        return found if on_sheet(program, found, target, real=True) else None
+
+
+def _real(value: Any, convert: Any = float) -> Any:
+    if hasattr(value, "free_symbols") and value.free_symbols:
+        raise SpecError(f"digits need numbers in the law, got the expression {value!r}")
+    return convert(value)
+
+
+def _vector(values: Any) -> Any:
+    from mpmath import mp
+
+    vector = np.empty(len(values), dtype=object)
+    vector[:] = [mp.mpc(v) for v in values]
+    return vector
+
+
+def _lifted_roots(state: State) -> dict[int, Any]:
+    from mpmath import mp
+
+    return {k: mp.mpc(r) for k, r in state.roots.items()}
+
+
+def _standing(program: Program, unknowns: Any, roots: dict[int, Any]) -> list[Any]:
+    """Errors of the joins, and the determinant of their derivatives and dx."""
+    from mpmath import mp
+
+    points, rows = program.run(_vector(unknowns), dict(roots))
+    table = mp.matrix([list(row[1]) for row in rows] + [list(points[-1][1])])
+    return [row[0].real for row in rows] + [mp.det(table).real]

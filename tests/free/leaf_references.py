@@ -9,6 +9,7 @@ radius. Next to a turning point g is its Taylor series, so that small balls stay
 from functools import cache
 from itertools import pairwise
 
+import numpy as np
 from flint import acb, acb_series, arb, ctx
 
 PRECISION = 120
@@ -130,6 +131,24 @@ def _segment(name, q, w, start, stop, around):
     return of(lambda g: g), of(lambda g: w)
 
 
+def _polygon(name, q):
+    """Segments (start, stop, turning point with its series or None) of the bent path."""
+    std = q.sqrt()
+    reach = 13 * std
+    turns = turning_points(name, float(reach))
+    ctx.prec = PRECISION
+    stops = [(-reach, None), *((point, (point, series)) for point, series in turns)]
+    if name != "elu":
+        stops.append((reach, None))
+    segments = []
+    for (left, first), (right, last) in pairwise(stops):
+        rises = gate(name, acb(right)).real > gate(name, acb(left)).real
+        corners = _path(left, right, float(std), -1 if rises else 1)
+        around = [first] + [None] * (len(corners) - 3) + [last]
+        segments += zip(corners[:-1], corners[1:], around, strict=True)
+    return segments
+
+
 def transform(name, q, w):
     """Return m and 1 + m at w as complex numbers, correct to all digits.
 
@@ -138,24 +157,48 @@ def transform(name, q, w):
     """
     ctx.prec = PRECISION
     q, w = arb(q), acb(w.real, w.imag)
-    std = q.sqrt()
-    reach = 13 * std
-    turns = turning_points(name, float(reach))
-    ctx.prec = PRECISION
-    stops = [(-reach, None), *((point, (point, series)) for point, series in turns)]
-    if name != "elu":
-        stops.append((reach, None))
     m, n = acb(0), acb(0)
-    for (left, first), (right, last) in pairwise(stops):
-        rises = gate(name, acb(right)).real > gate(name, acb(left)).real
-        corners = _path(left, right, float(std), -1 if rises else 1)
-        around = [first] + [None] * (len(corners) - 3) + [last]
-        for start, stop, turn in zip(corners[:-1], corners[1:], around, strict=True):
-            more = _segment(name, q, w, start, stop, turn)
-            m, n = m + more[0], n + more[1]
+    for start, stop, turn in _polygon(name, q):
+        more = _segment(name, q, w, start, stop, turn)
+        m, n = m + more[0], n + more[1]
     if name == "elu":
         m, n = m + 1 / (w - 1) / 2, n + w / (w - 1) / 2
     for value in (m, n):
         size = abs(complex(value))
         assert float(value.real.rad()) + float(value.imag.rad()) < 1e-15 * size, (name, q, w)
     return complex(m), complex(n)
+
+
+def sums(name, q, order=20):
+    """Return atoms g_k and weights c_k: m(w) = Σ c g/(w - g), 1 + m = w Σ c/(w - g), to 1e-12.
+
+    Gauss-Legendre panels of `order` nodes on the same polygon, finer towards its turning
+    points; for Im w >= 0.
+    """
+    ctx.prec = PRECISION
+    q = arb(q)
+    scale = 1 / (2 * arb.pi() * q).sqrt()
+    nodes, weights = np.polynomial.legendre.leggauss(order)
+    atoms = [(1.0, 0.5)] if name == "elu" else []
+    for start, stop, turn in _polygon(name, q):
+        centre, series = turn or (arb(0), None)
+        # The poles of 1/(w - g) are on or above the other side of the real line.
+        height = max(abs(complex(end).imag) for end in (start, stop))
+        length = abs(complex(stop - start))
+        cuts = list(np.linspace(0, 1, 2 + int(length / height)))
+        if series is not None:
+            ratio = (length - height) / (length + height)
+            ends = cuts[1] * ratio ** np.arange(1, int(-12 / np.log(ratio)))
+            at_start = abs(complex(start).imag) < abs(complex(stop).imag)
+            cuts += list(ends if at_start else 1 - ends)
+        cuts.sort()
+        for low, high in pairwise(cuts):
+            for x, c in zip(nodes, weights, strict=True):
+                share = low + (high - low) * (1 + x) / 2
+                h = start + (stop - start) * share
+                g = gate(name, h) if series is None else _horner(series, h - centre)
+                density = scale * (-h * h / (2 * q)).exp()
+                weight = complex((stop - start) * ((high - low) * c / 2) * density)
+                if abs(weight) > 1e-20:
+                    atoms.append((complex(g), weight))
+    return np.array(atoms).T

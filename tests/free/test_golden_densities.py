@@ -1,108 +1,120 @@
-"""Densities over the whole support against ball arithmetic, and right edges against 25 digits."""
+"""Smooth networks against references made apart from the package (validation/golden)."""
 
 import json
+from functools import cache
 from pathlib import Path
 
-import mpmath as mp
 import numpy as np
 import pytest
 
-from freefim.free.chains.chain import numeric
-from freefim.free.joint.solve import solve_joint
+from freefim.free.chains.chain import Affine, Chain
+from freefim.free.chains.chain_law import ChainLaw
 from freefim.networks.network import Network
 from freefim.spectra.conditional_fim import ConditionalFIM
 
-GOLDEN = json.loads(
-    (Path(__file__).parents[2] / "validation" / "golden" / "smooth_densities.json").read_text()
-)
+GOLDEN = Path(__file__).parents[2] / "validation" / "golden"
+DENSITIES = json.loads((GOLDEN / "smooth_densities.json").read_text())
+ENDS = json.loads((GOLDEN / "smooth_ends.json").read_text())
 EXACT = ("tanh", "erf", "sine")
 
 
-def chain_of(activation, depth, weights):
-    options = {"weight_std": GOLDEN["weight_std"], "bias_std": GOLDEN["bias_std"]}
-    return numeric(
-        ConditionalFIM(Network(depth, activation, weights=weights, **options)).law().chain
-    )
+@cache
+def law_of(activation, depth, weights, outputs=1.0):
+    options = {"weight_std": DENSITIES["weight_std"], "bias_std": DENSITIES["bias_std"]}
+    ratios = None if outputs == 1.0 else (1.0,) * depth + (outputs,)
+    net = Network(depth, activation, weights=weights, width_ratios=ratios, **options)
+    return ConditionalFIM(net).law()
+
+
+def law_of_case(case):
+    return law_of(case["activation"], case["depth"], case["weights"], case.get("outputs", 1.0))
+
+
+def name_of(case):
+    outputs = "-narrow" if case.get("outputs", 1.0) < 1 else ""
+    return f"{case['activation']}-{case['depth']}-{case['weights']}{outputs}"
+
+
+@pytest.mark.parametrize("case", DENSITIES["cases"], ids=name_of)
+def test_the_references_are_settled_and_cover_the_law(case):
+    """They moved by far less than the tolerance when made again with finer sums and by balls.
+
+    Between neighbours at quantiles of the law there is 1/200 of its continuous mass.
+    """
+    exact = case["activation"] in EXACT
+    assert case["change_by_finer_sums"] < (1e-11 if exact else 1e-9)
+    assert case["change_by_balls"] < (1e-11 if exact else 1e-9)
+    x, pdf = np.array(case["x"]), np.array(case["pdf"])
+    mass = 0.5 if name_of(case) == "elu-2-orthogonal" else 1.0
+    between = np.diff(x) * (pdf[1:] + pdf[:-1]) / 2
+    assert np.median(between) == pytest.approx(mass / 200, rel=0.02)
+    assert x.size == 200
+
+
+@pytest.mark.parametrize("case", DENSITIES["cases"], ids=name_of)
+def test_density_at_the_quantiles_of_the_law(case):
+    """200 points: the lowest tenth of the mass holds 20 of them.
+
+    A number x holds the distance to the bottom, y = x - shift, only to a few units of its own;
+    where there is no last shift, y is known to every digit.
+    """
+    x, wanted = np.array(case["x"]), np.array(case["pdf"])
+    y = x - case["shift"]
+    law = law_of_case(case)
+    *moves, last = law.chain.moves
+    unshifted = ChainLaw(Chain(law.chain.start, (*moves, Affine(last.scale, 0))))
+    tolerance = 1e-9 if case["activation"] in EXACT else 1e-7
+    assert np.abs(unshifted.pdf(y) / wanted - 1).max() < tolerance
+    assert (np.abs(law.pdf(x) / wanted - 1) < tolerance + 2 * np.spacing(x) / y).all()
+
+
+#: The gate of softplus fades out towards 1: the law ends where its gate is 1, with hardly any mass.
+FADING = pytest.mark.xfail(reason="the law is cut where its mass is below rounding", strict=True)
 
 
 @pytest.mark.parametrize(
-    "case", GOLDEN["cases"], ids=lambda c: f"{c['activation']}-{c['depth']}-{c['weights']}"
+    "case",
+    [
+        pytest.param(case, marks=FADING if name_of(case) == "softplus-3-orthogonal" else ())
+        for case in ENDS["cases"]
+    ],
+    ids=name_of,
 )
-def test_density_agrees_with_ball_arithmetic(case):
-    """Points at quantiles of the law: the lowest tenth of the mass holds a tenth of them."""
-    solution = solve_joint(chain_of(case["activation"], case["depth"], case["weights"]))
-    found = solution.pdf(np.array(case["x"]))
-    tolerance = 1e-9 if case["activation"] in EXACT else 1e-7
-    assert np.abs(found / np.array(case["pdf"]) - 1).max() < tolerance
+def test_edges_are_stationary_points_of_the_curve(case):
+    """One band, and both of its ends."""
+    bands = law_of_case(case).bands
+    assert len(bands) == 1
+    tolerance = 1e-10 if case["activation"] in EXACT else 1e-8
+    assert bands[0] == pytest.approx(case["edges"], rel=tolerance)
 
 
-GATES = {
-    "tanh": (lambda h: mp.sech(h) ** 4, mp.mpf(1)),
-    "erf": (lambda h: 4 / mp.pi * mp.exp(-2 * h * h), 4 / mp.pi),
-}
+@pytest.mark.parametrize("case", ENDS["cases"], ids=name_of)
+def test_moments_by_series_and_by_the_density(case):
+    law = law_of_case(case)
+    series = [law.moment(k) for k in range(1, 7)]
+    by_density = [law.expect(lambda x, k=k: x**k) for k in range(1, 7)]
+    assert series == pytest.approx(case["moments"], rel=1e-9)
+    assert by_density == pytest.approx(case["moments"], rel=1e-9)
 
 
-@pytest.mark.parametrize("weights", ["orthogonal", "gaussian"])
-@pytest.mark.parametrize("activation", GATES)
-def test_right_edge_is_a_minimum_found_with_more_digits(activation, weights):
-    """Outside the support y(w_0) has its minimum at the edge: trapezoid sums of 25 digits."""
-    chain = chain_of(activation, 3, weights)
-    found = solve_joint(chain).bands[-1][1] - chain.moves[-1].shift
-    with mp.workdps(25):
-        edge = _edge(chain, *GATES[activation], weights == "gaussian")
-        assert abs(found / edge - 1) < 1e-10
+#: The mass of h where the gate of GELU is below 1e-30 is counted as an atom of its law at 0.
+COUNTED = pytest.mark.xfail(reason="a mass below 1e-11 is listed as an atom", strict=True)
 
 
-def _edge(chain, gate, top, gaussian):
-    leaves = [move.leaf for move in chain.moves if hasattr(move, "leaf")]
-    affine = [move for move in chain.moves if hasattr(move, "shift")]
-    tables = []
-    for leaf in leaves:
-        q = mp.mpf(leaf.variance)
-        # The poles of 1/(w - g) are far from the real line when w is far above the support.
-        step = mp.mpf("0.015")
-        h = [k * step for k in range(1, int(mp.sqrt(q) * 11 / step))]
-        weight = [2 * step * mp.npdf(x, 0, mp.sqrt(q)) for x in h]
-        tables.append([(step * mp.npdf(0, 0, mp.sqrt(q)), gate(mp.mpf(0)))])
-        tables[-1] += [(c, gate(x)) for c, x in zip(weight, h, strict=True)]
-
-    def transform(k, w):
-        return mp.fsum(c * g / (w - g) for c, g in tables[k])
-
-    def slope(k, w):
-        return -mp.fsum(c * g / (w - g) ** 2 for c, g in tables[k])
-
-    def place(w0):
-        m = transform(0, w0)
-        z = chain.start * w0
-        variances = [move.variance for move in chain.moves if hasattr(move, "variance")]
-        if gaussian:
-            z *= variances[0] * (1 + m)
-        else:
-            z *= affine[0].scale
-        q = affine[0].shift
-        m, z = m + q * (1 + m) / z, z + q
-        w = mp.mpf(top) * (1 + mp.mpf(1) / m)
-        w1 = mp.findroot(
-            lambda v: 1 / transform(1, v) - 1 / m,
-            w,
-            df=lambda v: -slope(1, v) / transform(1, v) ** 2,
-            solver="newton",
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(
+            case,
+            marks=COUNTED
+            if name_of(case) in ("gelu-2-gaussian", "gelu-3-gaussian", "gelu-3-orthogonal")
+            else (),
         )
-        out = z * m * w1
-        return variances[1] * out if gaussian else affine[1].scale * out / (1 + m)
-
-    low, high = mp.log(mp.mpf("0.02")), mp.log(mp.mpf(30))
-    ratio = (mp.sqrt(5) - 1) / 2
-    a, b = high - ratio * (high - low), low + ratio * (high - low)
-    fa, fb = place(top + mp.exp(a)), place(top + mp.exp(b))
-    for _ in range(32):
-        if fa < fb:
-            high, b, fb = b, a, fa
-            a = high - ratio * (high - low)
-            fa = place(top + mp.exp(a))
-        else:
-            low, a, fa = a, b, fb
-            b = low + ratio * (high - low)
-            fb = place(top + mp.exp(b))
-    return min(fa, fb)
+        for case in DENSITIES["cases"]
+    ],
+    ids=name_of,
+)
+def test_smooth_networks_have_no_atoms(case):
+    """No gate has one but that of ELU, whose ½ + ½ - 1 = 0 leaves none in a product."""
+    masses = [mass for _, mass in law_of_case(case).atoms]
+    assert masses == ([0.5] if name_of(case) == "elu-2-orthogonal" else [])

@@ -90,12 +90,13 @@ def test_kernels_run_the_same_in_plain_python():
     w = np.array([0.3 + 0.2j, 0.9 + 0.01j])
     assert np.array_equal(leaf_values(w, 0, *table), leaf_values.py_func(w, 0, *table))
     program = compile_chain(chain_of(3, "tanh"))
-    guess = np.array([[0.4 + 0.3j, 0.4 + 0.3j]])
+    # two gates and the shift between them
+    guess = np.array([[0.4 + 0.3j, 0.4 + 0.3j, 0.6 + 0.3j]])
     runs = []
     for kernel in (solve_each, solve_each.py_func):
         unknowns, slopes = guess.copy(), np.empty_like(guess)
         y = np.array([0.6 + 0.3j])
-        _, n, _ = kernel(*program.arrays, program.eps, y, unknowns, slopes)
+        _, n = kernel(*program.arrays, program.eps, y, unknowns, slopes)
         runs.append((n, unknowns))
     assert np.allclose(runs[0][0], runs[1][0], rtol=1e-14)
     assert np.allclose(runs[0][1], runs[1][1], rtol=1e-14)
@@ -146,7 +147,7 @@ def test_density_of_two_hidden_tanh_layers_solves_the_equations(y_share):
     from freefim.free.joint.start import descend
 
     _, guess, _ = descend(compile_chain(chain), complex(y))
-    found = root(equations, (guess * (1 + 1e-3)).view(float), tol=1e-14)
+    found = root(equations, (guess[:2] * (1 + 1e-3)).view(float), tol=1e-14)
     _, n = transform(second.leaf.variance, complex(found.x[2], found.x[3]))
     density = -(n / y).imag / math.pi
     assert abs(solution.pdf(np.array([shift + y]))[0] / density - 1) < 1e-9
@@ -408,3 +409,79 @@ def test_a_constant_gate_only_scales():
     x = np.linspace(*second.bands[0], 33)[1:-1]
     assert np.allclose(first.bands, second.bands, rtol=1e-12)
     assert np.allclose(first.pdf(x), second.pdf(x), rtol=1e-9)
+
+
+def test_a_corner_lifts_the_bottom_however_little():
+    """A tenth of the mass removed from a law with little mass below 1e-9 leaves an edge above 0."""
+    chain = chain_of(
+        4,
+        "elu",
+        weights="gaussian",
+        weight_std=1.97,
+        bias_std=0.31,
+        input_second_moment=3.9,
+        width_ratios=(0.63, 1.69, 2.04, 1.13, 1.03),
+    )
+    solution = solve_joint(chain)
+    left, right = solution.bands[0]
+    shift = float(chain.moves[-1].shift)
+    assert 0 < left - shift < 1e-9 * (right - shift)
+    assert abs(sum(solution.band_masses) - 1) < 1e-11
+    assert_moments_match(solution, chain, 1e-10)
+
+
+@pytest.mark.parametrize("y", [1e-3, 1e-8, 1e-13, 1e-17])
+def test_the_solution_keeps_its_digits_where_shifts_cancel(y):
+    """Far below the shift the law of a square Gaussian last layer is y^{-1/2} to leading order."""
+    from freefim.free.joint.start import descend
+
+    program = compile_chain(chain_of(4, "tanh", weights="gaussian", bias_std=0.3))
+    n = np.array([descend(program, complex(point))[0] for point in (y, y / 16)])
+    if y < 1e-7:
+        assert abs(n[0].imag / n[1].imag / 4 - 1) < 30 * math.sqrt(y)
+    m, z = n - 1, np.array([y, y / 16])
+    # the last Gaussian factor: z = variance · z' · n, m unchanged, z' in the upper half-plane
+    assert np.all((z / n).imag > 0)
+    assert np.all(m.real < 0)
+
+
+def test_padding_the_law_of_a_gate_scales_its_density():
+    plain = solve_joint(chain_of(2, "silu", weight_std=1.9, bias_std=0.1))
+    padded = solve_joint(
+        chain_of(2, "silu", weight_std=1.9, bias_std=0.1, width_ratios=(1.0, 1.0, 2.0))
+    )
+    (left, right), (low, high) = plain.bands[0], padded.bands[0]
+    share = 0.1 + 0.8 * np.linspace(0, 1, 7)
+    there, here = left + share * (right - left), low + share * (high - low)
+    scale = (high - low) / (right - left)
+    assert np.allclose(padded.pdf(here) * scale, 0.5 * plain.pdf(there), rtol=1e-9)
+    assert padded.atoms == ((low, pytest.approx(0.5, abs=1e-15)),)
+
+
+def three_atoms(tiny):
+    """Two layers of gates, an atom of tiny mass alone between the others."""
+    gate = Atomic(np.array([1.0, 2.0, 4.0]), np.array([0.5 - tiny, tiny, 0.5]))
+    other = Atomic(np.array([1.0, 1.02, 1.05]), np.array([0.3, 0.3, 0.4]))
+    return Chain(1.0, (Product(gate), Affine(1.0, 0.5), Product(other), Affine(1.0, 0.1)))
+
+
+@pytest.mark.parametrize("tiny", [1e-3, 1e-5, 1e-7])
+def test_a_band_of_tiny_mass_is_found_by_counting(tiny):
+    chain = three_atoms(tiny)
+    solution = solve_joint(chain)
+    masses = sorted(solution.band_masses)
+    assert abs(masses[0] - tiny) < 1e-10
+    assert abs(sum(masses) - 1) < 1e-10
+    assert_moments_match(solution, chain, 1e-9)
+
+
+def test_a_gap_in_which_the_unknowns_pass_infinity_is_one_gap():
+    """Scaling after each shift hides the first layers: their unknowns are huge in every gap."""
+    leaf, gate = SechFourth(0.05), TwoPoint(0.04, 1.0, 0.5, 0.5)
+    layers = [leaf] * 12 + [gate]
+    moves = tuple(part for one in layers for part in (Product(one), Affine(0.1, 0.1)))
+    chain = Chain(1.0, moves)
+    solution = solve_joint(chain)
+    assert all(abs(mass - 0.5) < 1e-9 for mass in solution.band_masses)
+    assert len(solution.bands) == 2
+    assert_moments_match(solution, chain, 1e-9)

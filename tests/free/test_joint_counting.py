@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from freefim.free.chains.chain import numeric
-from freefim.free.joint.counting import mass_above
+from freefim.free.chains.chain import Chain, Product, numeric
+from freefim.free.joint.counting import hidden_band, mass_above
 from freefim.free.joint.program import compile_chain
 from freefim.free.joint.solve import solve_joint
+from freefim.free.leaves.leaf import Atomic
 from freefim.networks.network import Network
 from freefim.spectra.conditional_fim import ConditionalFIM
 
@@ -35,3 +36,13 @@ def test_a_cluster_at_the_bottom_is_counted_not_assumed():
     solution = solve_joint(chain)
     assert solution.accuracy.remarks
     assert solution.accuracy.mass_defect < 1e-10
+
+
+def test_a_band_between_two_points_is_met_however_narrow():
+    leaf = Atomic(np.array([1.0, 2.0, 4.0]), np.array([0.5 - 1e-6, 1e-6, 0.5]))
+    other = Atomic(np.array([1.0, 1.0001]), np.array([0.5, 0.5]))
+    program = compile_chain(Chain(1.0, (Product(leaf), Product(other))))
+    place = hidden_band(program, 1.001, 3.999)
+    assert place is not None
+    assert abs(place - 2.0001) < 2e-4
+    assert hidden_band(program, 2.001, 3.999) is None

@@ -1,7 +1,6 @@
 """Panels along one band: solutions carried from node to node, panels halved until resolved."""
 
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,6 @@ from freefim.free.joint.panels import (
 )
 from freefim.free.joint.program import Program
 from freefim.free.joint.start import descend
-from freefim.free.leaves.leaf import Leaf
 
 __all__ = ["FLOOR", "MOST_PANELS", "Tracer"]
 
@@ -49,14 +47,13 @@ class Tracer:
         ops, ratios = program.arrays[0], program.arrays[1][:, 0]
         lost = (ops == _PADDING) | ((ops == _GAUSSIAN) & (ratios > 1))
         self.may_split = bool(lost[1:].any()) or any(leaf.gaps for leaf in program.leaves)
-        exact = all(leaf.kernel_data()[0] != Leaf.ATOMS or leaf.atoms for leaf in program.leaves)
-        self.tolerance, self.rounding = (2e-11, 1e-14) if exact else (1e-9, 1e-12)
+        self.tolerance, self.rounding = (2e-11, 1e-14) if program.exact else (1e-9, 1e-12)
 
     def carry(self, t0: float, ts: _Reals, w: _Nodes, dw: _Nodes) -> tuple[_Nodes, ...]:
-        """n, w, dw and rounding at the parameters ts, reached in order from t0."""
+        """n, w and dw at the parameters ts, reached in order from t0."""
         from freefim.free.joint.kernels import follow
 
-        reached, n, ws, dws, losses = follow(
+        reached, n, ws, dws = follow(
             *self.program.arrays, self.program.eps, *self.path, t0, ts, w.copy(), dw.copy()
         )
         if reached < ts.size:
@@ -64,24 +61,24 @@ class Tracer:
             raise ConvergenceError(
                 f"the continuation along a band got stuck at x = {self.place(ts[reached])!r}"
             )
-        return n, ws, dws, losses
+        return n, ws, dws
 
-    def log_profile(self, t: _Reals, n: _Nodes, loss: NDArray[Any]) -> tuple[_Reals, float]:
+    def log_profile(self, t: _Reals, n: _Nodes) -> tuple[_Reals, float]:
         """Log ρ dy/dt without its powers, and the rounding it carries."""
         with np.errstate(divide="ignore", invalid="ignore"):
             logs = np.log(-n.imag / np.pi) + np.log(self.band.dlog_y(t)) - self.band.log_powers(t)
-        return logs, float((self.rounding * np.abs(n / n.imag) + 3e-15 * loss).min())
+        return logs, float((self.rounding * np.abs(n / n.imag) + 3e-15).min())
 
     def power_at(self, end: float, t: float, w: _Nodes, dw: _Nodes) -> int:
         """Power of the distance in t with which ρ dy/dt starts at an end that is not soft."""
         for scale in (2e-5, 2e-3):
             ts = end + np.sign(t - end) * scale * np.array([2.0, 1.0])
             try:
-                n, _, _, loss = self.carry(t, ts, w, dw)
+                n, _, _ = self.carry(t, ts, w, dw)
             except ConvergenceError:
                 continue
             if (-n.imag > FLOOR * np.abs(n)).all():
-                logs, _ = self.log_profile(ts, n, loss)
+                logs, _ = self.log_profile(ts, n)
                 return int(np.clip(round((logs[0] - logs[1]) / np.log(2.0)), 0, 2))
         return 1
 
@@ -104,14 +101,14 @@ class Tracer:
     ) -> list[tuple[float, float, _Reals]]:
         """Split [left, right], solved at its nodes, until every panel is resolved."""
         t = self.nodes(left, right)
-        n, ws, dws, loss = solved
+        n, ws, dws = solved
         if not (n.imag < 0).all():
             worst = int(np.argmax(n.imag))
             self.look_for_gap(t[worst], t[worst])
             raise ConvergenceError(
                 f"the density vanishes inside a band near x = {self.place(t[NODES // 2])!r}"
             )
-        logs, noise = self.log_profile(t, n, loss)
+        logs, noise = self.log_profile(t, n)
         noise += self.crowding(left, right)
         at_end = left == 0.0 or (self.kind == 2 and right == np.pi)
         if at_end:
@@ -174,11 +171,11 @@ class Tracer:
 
         far = width * np.geomspace(32.0, 0.5, 64)
         t = far if at_left else np.pi - far
-        _, ws, _, _ = self.carry(start, t, w, dw)
+        _, ws, _ = self.carry(start, t, w, dw)
         # Beside the atom w is close to those of the leaves too: one more step of Newton.
         y = np.exp(self.band.log_y(t)).astype(complex)
-        _, n, loss = solve_each(*self.program.arrays, self.program.eps, y, ws, np.empty_like(ws))
-        logs, _ = self.log_profile(t, n, loss)
+        _, n = solve_each(*self.program.arrays, self.program.eps, y, ws, np.empty_like(ws))
+        logs, _ = self.log_profile(t, n)
 
         def basis(s: _Reals) -> _Reals:
             log = np.log(s)
@@ -208,13 +205,13 @@ class Tracer:
 
         slopes = np.empty_like(guess)
         y = np.exp(self.band.log_y(inner)).astype(complex)
-        status, n, loss = solve_each(*self.program.arrays, self.program.eps, y, guess, slopes)
+        status, n = solve_each(*self.program.arrays, self.program.eps, y, guess, slopes)
         for i in np.flatnonzero(status):
             near = int(np.abs(t - inner[i]).argmin())
             found = self.carry(t[near], inner[i : i + 1], ws[near], dws[near])
-            for part, new in zip((n, guess, slopes, loss), found, strict=True):
+            for part, new in zip((n, guess, slopes), found, strict=True):
                 part[i] = new[0]
-        return n, guess, slopes, loss
+        return n, guess, slopes
 
     def look_for_gap(self, good: float, bad: float) -> None:
         """Raise `GapFoundError` if a gap lies between two parameters; not where y is nearly 0."""

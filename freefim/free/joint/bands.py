@@ -1,12 +1,14 @@
 """The bands of a law: where they end, and the density on each of them."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from freefim.errors import ConvergenceError
 from freefim.free.joint.adaptive_panels import FLOOR, MOST_PANELS, Tracer
 from freefim.free.joint.edges import Edge, outer_edge
-from freefim.free.joint.gaps import GapFoundError, GapPiece, look_for_gap
+from freefim.free.joint.gaps import GapFoundError, GapPiece, gap_around, look_for_gap
 from freefim.free.joint.panels import Band
 from freefim.free.joint.program import Program
 from freefim.free.joint.start import descend
@@ -17,13 +19,15 @@ __all__ = ["bottom_edge", "solve_bands"]
 _Reals = NDArray[np.float64]
 _Nodes = NDArray[np.complex128]
 
-# Where rounding amplified by the shifts has eaten the density.
-_LOST = 1e11
 _LOWEST_LOG = -320.0
 _SHORTEST = 1e-7
 _LEAF, _GAUSSIAN, _CORNER, _PADDING, _AFFINE = range(5)
 _SAMPLES = 24
 _MOST_GAPS = 200
+# What is left of |G| where a continuation may end: the balance tells what is missing.
+_FAINT = 1e-7
+# Relative uncertainty of a lowest edge that is told apart from 0.
+_SOFT = 1e-6
 # A density this small, relative to |G|, may be rounding; where it is looked for on a band.
 _SEEN, _SHARES = 1e-9, (0.5, 0.9, 0.1, 0.97, 0.7, 0.3)
 
@@ -36,7 +40,8 @@ def _visible_end(
     Where 64-bit numbers or the last leaf end before the density does, the second value is the
     mass left below, to leading order; it is 0 otherwise.
     """
-    lowest = _last_resolved(tracer.program.leaves[-1])
+    last = len(tracer.program.leaves) - 1
+    lowest = _last_resolved(tracer.program.leaves[last])
     out: list[tuple[float, float, _Reals]] = []
     left_below = 1.0
     for _ in range(MOST_PANELS):
@@ -49,11 +54,11 @@ def _visible_end(
             if abs(to - t) > _SHORTEST:
                 step *= 0.5
                 continue
-            if left_below < 1e-10 or tracer.is_beyond(to):
+            if left_below < _FAINT or tracer.is_beyond(to):
                 break
             raise
-        n, ws, dws, loss = found
-        faint = np.flatnonzero((-n.imag < FLOOR * np.abs(n)) | (loss > _LOST))
+        n, ws, dws = found
+        faint = np.flatnonzero(-n.imag < FLOOR * np.abs(n))
         if faint.size:
             first = int(faint[0])
             good, bad = (t, *ts[order])[first : first + 2]
@@ -74,14 +79,14 @@ def _visible_end(
         t, w, dw = to, ws[-1], dws[-1]
         if to == limit:
             break
-        _, ws, dws, _ = tracer.carry(float(ts[order][-1]), np.array([to]), w, dw)
+        _, ws, dws = tracer.carry(float(ts[order][-1]), np.array([to]), w, dw)
         w, dw = ws[-1], dws[-1]
         if tracer.kind == 2 or step < 0:
             continue
         # Below this nothing is left: a power law at y = 0, of which 64 bits see no more, or a tail.
         if -n[-1].imag < (1e-12 if t * t > 46.0 else 1e-15):
             break
-        if abs(w[-1]) < lowest or tracer.band.a - t * t < _LOWEST_LOG:
+        if abs(w[last]) < lowest or tracer.band.a - t * t < _LOWEST_LOG:
             return out, float(n[-1].real)
     return out, 0.0
 
@@ -91,7 +96,7 @@ def _last_resolved(leaf: Leaf) -> float:
     _, _, nodes, _ = leaf.kernel_data()
     size = np.abs(nodes)
     gathered = size.size > len(leaf.atoms) and 0.0 in dict(leaf.atoms)
-    return 1e3 * float(size[size > 0].min()) if gathered else 0.0
+    return 1e6 * float(size[size > 0].min()) if gathered else 0.0
 
 
 def _solve_band(program: Program, left: Edge | None, right: Edge) -> tuple[Band, float, float]:
@@ -143,7 +148,9 @@ def bottom_edge(program: Program) -> Edge | None:
     if program.leaves[-1].minimum == 0 and (zero_atom or not lifted):
         return None
     edge = outer_edge(program, right=False)
-    return edge if edge.y > 1e-10 * program.mean else None
+    # A square root is at its place however near to 0; any other end there is 0 up to rounding.
+    seen = edge.soft and edge.residual < _SOFT
+    return edge if edge.y > (0.0 if seen else 1e-10 * program.mean) else None
 
 
 def _between(
@@ -187,7 +194,7 @@ def _cut(program: Program, bands: list[tuple[Edge | None, Edge]]) -> list[tuple[
 def _snapped(program: Program, edge: Edge) -> Edge:
     """The edge itself, or the hard edge at an atom, or where one has just lost its mass."""
     for place, _ in program.atoms:
-        if abs(edge.y - place) < 1e-11 * place:
+        if abs(edge.y - place) < (1e-11 if edge.soft else 1e-6) * place:
             return Edge(place, soft=False, residual=1e-16)
     for place in program.marginal:
         if abs(edge.y - place) < 1e-6 * place:
@@ -195,10 +202,25 @@ def _snapped(program: Program, edge: Edge) -> Edge:
     return edge
 
 
-def solve_bands(program: Program) -> tuple[tuple[Band, ...], float, float, float]:
-    """All bands ascending, the mass below the first, the worst edge residual and tail."""
+def solve_bands(
+    program: Program, known: Sequence[float] = ()
+) -> tuple[tuple[Band, ...], float, float, float]:
+    """All bands ascending, the mass below the first, the worst edge residual and tail.
+
+    Places `known` to lie in bands help where bands are too narrow to be met on the way.
+    """
     top, bottom = outer_edge(program, right=True), bottom_edge(program)
     pieces: list[GapPiece] = []
+
+    def learn(piece: GapPiece) -> bool:
+        """Take in a gap, as far as it holds no place known to lie in a band."""
+        if any(piece.left < place < piece.right for place in known):
+            piece = gap_around(program, piece.inside, known) or piece
+        news = piece not in pieces
+        if news:
+            pieces.append(piece)
+        return news
+
     if any(leaf.gaps for leaf in program.leaves):
         low = bottom.y if bottom else 0.0
         shares = np.concatenate([np.linspace(0.015, 0.985, _SAMPLES), np.geomspace(1e-7, 0.01, 9)])
@@ -207,7 +229,7 @@ def solve_bands(program: Program) -> tuple[tuple[Band, ...], float, float, float
                 try:
                     look_for_gap(program, float(y))
                 except GapFoundError as found:
-                    pieces.append(found.piece)
+                    learn(found.piece)
     solved: dict[tuple[float, float], tuple[Band, float, float]] = {}
     for _ in range(_MOST_GAPS):
         bands = [
@@ -220,9 +242,8 @@ def solve_bands(program: Program) -> tuple[tuple[Band, ...], float, float, float
                 if key not in solved:
                     solved[key] = _solve_band(program, left, right)
         except GapFoundError as found:
-            if found.piece in pieces:
+            if not learn(found.piece):
                 break
-            pieces.append(found.piece)
             continue
         results = [solved[left.y if left else 0.0, right.y] for left, right in bands]
         residual = max(edge.residual for band in bands for edge in band if edge is not None)

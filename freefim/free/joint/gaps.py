@@ -1,9 +1,10 @@
 """Gaps inside the support: a real solution in a gap, carried to both ends of the gap.
 
-In a gap every w is real, in a gap of its own leaf, and dz/dw_0 > 0 at every level. The gap ends
-where this fails: at an edge, or at an isolated atom, where the transforms have a pole.
+In a gap the unknowns are real analytic functions of y. They end like square roots at an edge,
+where the solution is lost; at an atom they stay finite, and beyond it lies a gap, or a band.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,103 +12,128 @@ from numpy.typing import NDArray
 
 from freefim.errors import ConvergenceError
 from freefim.free.joint.program import Program
-from freefim.free.joint.start import descend
+from freefim.free.joint.start import descend, is_real
 
 __all__ = ["GapFoundError", "GapPiece", "gap_around", "look_for_gap"]
 
-_Reals = NDArray[np.float64]
+_Nodes = NDArray[np.complex128]
+_AFFINE = 4
 
-#: Steps are short, or a narrow band would be stepped over.
-_LONGEST_STEP, _SHORT_STEP, _MOST_STEPS = 0.03, 1e-4, 4000
+#: Steps in log y: longest, where a walk gives up; the distance to an edge where it has arrived.
+_LONGEST_STEP, _LEAST_STEP, _ARRIVED = 0.05, 1e-15, 1e-13
+_MOST_STEPS = 2000
+#: Part of the distance to an edge that one step goes, and how well a step must be foreseen.
+_PART, _FORESEEN = 0.75, 0.25
+#: Largest blur of a real solution next to an edge; growth of the speed of its unknowns there.
+_BLURRED, _GROWTH = 1e-5, 300.0
+#: Im n below which no density is seen, relative.
+_CLEAR = 1e-10
 
 
 @dataclass(frozen=True)
 class GapPiece:
-    """An interval of y without mass; each end an edge (soft or hard) or an atom."""
+    """An interval of y without mass around `inside`; its ends are edges (soft or hard) or atoms."""
 
+    inside: float
     left: float
     right: float
     soft: tuple[bool, bool]
     residual: float
 
 
-def _branches(program: Program, w: _Reals) -> tuple[_Reals, _Reals] | None:
-    """The gap of its own leaf in which every w lies, as `real_point` wants it."""
-    lows, highs = np.empty(w.size), np.empty(w.size)
-    for k, leaf in enumerate(program.leaves):
-        # Below its visible bottom a law that fades out is as good as absent.
-        bottom = leaf.minimum or (0.0 if leaf.atoms else leaf.bottom_quantile())
-        lows[k], highs[k] = leaf.maximum, bottom
-        if w[k] > leaf.maximum or w[k] < bottom:
-            continue
-        inside = [gap for gap in leaf.gaps if gap[0] < w[k] < gap[1]]
-        if not inside:
-            return None
-        lows[k], highs[k] = inside[0]
-    return lows, highs
+class _Walk:
+    """A real solution, moved along log y as long as it exists."""
 
+    def __init__(self, program: Program, log_y: float, n: float, w: _Nodes, dw: _Nodes):
+        self.program, self.log_y, self.n, self.w, self.dw = program, log_y, n, w, dw
+        self.clear = log_y
+        ops, pars = program.arrays[:2]
+        shifts = pars[(ops == _AFFINE) & (pars[:, 1] != 0), 1]
+        self.scale = np.concatenate([[leaf.maximum for leaf in program.leaves], shifts])
+        self.speed = self._speed(w, dw)
 
-def gap_around(program: Program, w: _Reals) -> GapPiece | None:
-    """The gap that holds the real solution w (K,), or None if there is none."""
-    from freefim.free.joint.kernels import real_point
+    def _speed(self, w: _Nodes, dw: _Nodes) -> float:
+        """Largest speed of the unknowns on the projective line: they may pass infinity."""
+        return float((np.abs(dw) * self.scale / (self.scale**2 + np.abs(w) ** 2)).max())
 
-    branches = _branches(program, w)
-    if branches is None:
-        return None
-    lows, highs = branches
-    ends = np.where(lows < highs, lows, np.where(w > lows, lows, highs))
-    logs = np.log(np.abs(w - ends) + 1e-300)
-    work = np.empty_like(w)
+    def step(self, move: float, distance: float) -> bool:
+        """Move by `move` in log y, a square root `distance` ahead; whether that was foreseen."""
+        from freefim.free.joint.kernels import solve_each
 
-    def point(w0: float, warm: _Reals) -> tuple[bool, float, float]:
-        status, y, slope, _ = real_point(*program.arrays, lows, highs, w0, warm, work)
-        return status == 0, y, slope
+        root = np.sqrt(1 - abs(move) / distance)
+        way = move * 2 / (1 + root)
+        guess = self.w + way * self.dw
+        far = np.abs(self.w) > self.scale
+        guess[far] = self.w[far] / (1 - way * self.dw[far] / self.w[far])
+        w, dw = guess[None, :].copy(), np.empty((1, guess.size), dtype=complex)
+        to = self.log_y + move
+        y = np.array([complex(np.exp(to))])
+        status, n = solve_each(*self.program.arrays, self.program.eps, y, w, dw)
+        speed = self._speed(w[0], dw[0])
+        # Rounding of the leaves shows more the faster the unknowns move.
+        blur = min(self.program.blur * max(speed, 1.0), _BLURRED)
+        if status[0] != 0 or not is_real(n[0], blur):
+            return False
+        # G falls with y, except over a band or an atom.
+        fall = self.n - n[0].real / np.exp(move)
+        if not fall * move > 0:
+            return False
+        if not abs(speed * root / self.speed - 1) < _FORESEEN:
+            return False
+        self.log_y, self.w, self.dw, self.speed = to, w[0].real + 0j, dw[0], speed
+        self.n = float(n[0].real)
+        if n[0].imag > -_CLEAR * abs(n[0]):
+            self.clear = to
+        return True
 
-    good, _, first = point(float(w[0]), logs)
-    if not good:
-        return None
-    sides = []
-    for direction in (-1.0, 1.0):
-        # Distances from the nearest end of the leaf's own gap are walked in logarithms.
-        at, warm = float(w[0]), logs.copy()
-        barrier = _barrier(lows[0], highs[0], at, direction)
-        to, y, slope, moved = at, 0.0, first, 0.0
-        step = 1e-3
+    def end(self, direction: float, barrier: float) -> tuple[float, bool, float]:
+        """The end of the gap, whether a square root, and its relative uncertainty.
+
+        The walk stays on its side of log y = `barrier`.
+        """
+        first, step, distance, rest = max(self.speed, 1.0), 1e-4, np.inf, 0.0
         for _ in range(_MOST_STEPS):
-            to = _move(at, barrier, direction, step)
-            trial = warm.copy()
-            good, next_y, next_slope = point(to, trial)
-            # A slope that changes much may hide a narrow band.
-            steady = step < _SHORT_STEP or 0.6 * slope < next_slope < 1.6 * slope
-            if good and steady:
-                at, warm, y, slope = to, trial, next_y, next_slope
-                step = min(2 * step, _LONGEST_STEP)
+            before = self.speed
+            move = min(step, _PART * distance, _PART * abs(barrier - self.log_y))
+            if self.step(direction * move, distance):
+                # The inverse square of the speed falls linearly to 0 at a square root.
+                fall = (self.speed / before) ** 2 - 1
+                distance = rest = move / fall if fall > 0 else np.inf
+                step = min(2 * move, _LONGEST_STEP)
             else:
-                step *= 0.5
-            moved = abs(to - at) / (abs(at) + 1e-300)
-            if step < 1e-14 or (not good and moved < 1e-15):
+                step, distance = 0.5 * move, np.inf
+            if distance < _ARRIVED or step < _LEAST_STEP:
                 break
-        if y == 0.0:
-            _, y, slope = point(at, warm.copy())
-        sides.append((y, slope < 1e-3 * first, abs(slope * (to - at))))
-    (left, soft_left, r1), (right, soft_right, r2) = sides
-    return GapPiece(left, right, (soft_left, soft_right), max(r1, r2) / right)
+        # At an atom n has a pole.
+        growth = self.speed / first
+        soft = bool(growth > max(_GROWTH, abs(self.n)))
+        if not soft and abs(self.n) < _GROWTH:
+            # Tails of leaves make an edge fade out: the band begins where density is first seen.
+            return float(np.exp(self.clear)), False, max(step, 1e-16)
+        rest = rest if soft and rest < np.inf else 0.0
+        return float(np.exp(self.log_y + direction * rest)), soft, max(step, 1e-4 * rest)
 
 
-def _barrier(low: float, high: float, w: float, direction: float) -> float:
-    """The end of the leaf's gap on the way, or an infinity."""
-    if low < high:
-        return low if direction < 0 else high
-    if w > low:
-        return low if direction < 0 else np.inf
-    return -np.inf if direction < 0 else high
+def gap_around(program: Program, y: float, known: Sequence[float] = ()) -> GapPiece | None:
+    """The gap that holds y, None if y lies in a band.
 
-
-def _move(w: float, barrier: float, direction: float, step: float) -> float:
-    """A point a fraction `step` of the way to the barrier, or of |w| further out."""
-    if np.isfinite(barrier):
-        return w + step * (barrier - w)
-    return w + direction * step * max(abs(w), 1e-300)
+    The walk through the gap steps over very narrow bands; places `known` to lie in some stop it.
+    """
+    try:
+        n, w, dw = descend(program, complex(y))
+    except ConvergenceError:
+        return None
+    if not is_real(n, program.blur) or n.imag < -_CLEAR * abs(n):
+        return None
+    real: _Nodes = np.array(w.real, dtype=complex)
+    below = np.log(max((place for place in known if place < y), default=0.0) or 1e-320)
+    above = np.log(min((place for place in known if place > y), default=1e300))
+    ends = [
+        _Walk(program, float(np.log(y)), n.real, real, dw).end(side, float(barrier))
+        for side, barrier in ((-1.0, below), (1.0, above))
+    ]
+    (left, soft_left, r1), (right, soft_right, r2) = ends
+    return GapPiece(y, left, right, (soft_left, soft_right), max(r1, r2))
 
 
 class GapFoundError(Exception):
@@ -120,11 +146,6 @@ class GapFoundError(Exception):
 
 def look_for_gap(program: Program, y: float) -> None:
     """Raise `GapFoundError` if y lies in a gap."""
-    try:
-        n, w, _ = descend(program, complex(y))
-    except ConvergenceError:
-        return
-    if abs(n.imag) < 1e-9 * abs(n):
-        piece = gap_around(program, w.real.copy())
-        if piece is not None and piece.right - piece.left > 1e-12 * y:
-            raise GapFoundError(piece)
+    piece = gap_around(program, y)
+    if piece is not None and piece.right - piece.left > 1e-12 * y:
+        raise GapFoundError(piece)

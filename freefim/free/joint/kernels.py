@@ -3,8 +3,9 @@ r"""Kernels of the joint Newton: the transforms of the leaves, and one affine sw
 A program is six arrays. ``ops`` (n,) and ``pars`` (n, 2) list the moves: LEAF (index), GAUSSIAN
 (ratio, variance), CORNER (ratio), PADDING (ratio), AFFINE (scale, shift). ``tab`` (K, 4) holds a
 row per leaf: code, offset into ``reals``, offset into ``nodes`` and ``weights``, number of nodes.
-``eps`` (K,) is the smallest location that matters of each leaf. The unknowns are one w per leaf;
-the point mass that starts the chain is absorbed in leaf 0, whose z is ``start`` · w.
+The unknowns are one w per leaf, then one z behind every shift; ``eps`` (U,) is the size that
+counts as zero of each. The point mass that starts the chain is absorbed in leaf 0, whose z is
+``start`` · w.
 
 Every kernel takes typed arrays and scalars and returns arrays and status codes; nothing raises.
 """
@@ -22,6 +23,12 @@ ATOMS, TANH, ERF, SINE = 0, 1, 2, 3
 OK, STUCK = 0, 1
 
 _SWEEPS = 9
+# How far below the axis, relative, the rounding of the leaves may carry an unknown.
+_SLACK = 1e-6
+# Im n of a solution in a gap, relative.
+_REAL = 1e-9
+# A z this small beside the shift in front of it is an unknown of its own.
+_CANCELLED = 0.25
 
 
 @inline
@@ -224,11 +231,13 @@ def leaf_values(w, k, tab, reals, nodes, weights):
 
 @inline
 def _sweep(ops, pars, tab, reals, nodes, weights, y, w, wa, wb):
-    """One pass: residuals and sensitivities of every w to δw_0 = s.
+    """One pass: residuals and sensitivities of every unknown to δw_0 = s.
 
     Every quantity δ is carried as α + β s. Returns s, the n = y·G the step leads to,
-    dz/dw_0 / z, the lowest Im z / |z| met, and the factor by which the shifts amplify rounding.
-    ``wa`` and ``wb`` receive δw_l = wa + wb·s.
+    dz/dw_0 / z, and the lowest Im z / |z| met. ``wa`` and ``wb`` receive δw = wa + wb·s.
+
+    A z near 0 behind a shift q is a difference that keeps no digits. There it is read from the
+    unknown, and what the difference is off by is a residual, small beside q.
     """
     m, n, d = _leaf(w[0], 0, tab, reals, nodes, weights)
     z = w[0]
@@ -237,7 +246,7 @@ def _sweep(ops, pars, tab, reals, nodes, weights, y, w, wa, wb):
     za, zb = 0j, _inverse(w[0])
     ma, mb = 0j, d
     low = z.imag / (abs(z) + 1e-300)
-    loss = 1.0
+    shifted = tab.shape[0]
     for i in range(1, ops.size):
         op = ops[i]
         a = pars[i, 0]
@@ -278,32 +287,39 @@ def _sweep(ops, pars, tab, reals, nodes, weights, y, w, wa, wb):
             z *= a
             q = pars[i, 1]
             if q != 0.0:
-                g = q * _inverse(z)
-                f = z * _inverse(z + q)
-                ma += g * (ma - n * za)
+                behind = z + q
+                wa[shifted] = behind - w[shifted] + z * za
+                wb[shifted] = z * zb
+                miss = 0j
+                if abs(behind) < _CANCELLED * q:
+                    miss = behind - w[shifted]
+                    behind = w[shifted]
+                shifted += 1
+                h = _inverse(z)
+                g = (q - miss) * h
+                f = _inverse(behind)
+                ma += g * (ma - n * za) + n * h * miss
                 mb += g * (mb - n * zb)
                 m += n * g
-                n *= _inverse(f)
-                za *= f
-                zb *= f
-                z += q
-                loss = max(loss, q / (abs(z) + 1e-300))
+                n *= behind * h
+                za = (miss + z * za) * f
+                zb *= z * f
+                z = behind
         low = min(low, z.imag / (abs(z) + 1e-300))
     s = ((y - z) * _inverse(z) - za) * _inverse(zb)
-    return s, n + ma + mb * s, zb, low, loss
+    return s, n + ma + mb * s, zb, low
 
 
 @inline
 def _newton(ops, pars, tab, reals, nodes, weights, eps, y, w, wa, wb):
-    """Newton from `w` (overwritten) to the solution at `y`: status, n = y G, sweeps, rounding.
+    """Newton from `w` (overwritten) to the solution at `y`: status, n = y G, sweeps.
 
-    `wb` leaves as dw_l/dlog y. A step over half the size of some w is a rejection; so is a
+    `wb` leaves as dw/dlog y. A step over half the size of some unknown is a rejection; so is a
     solution off the physical sheet.
     """
     n = 0j
-    loss = 1.0
     for sweep in range(_SWEEPS):
-        s, n, zb, low, loss = _sweep(ops, pars, tab, reals, nodes, weights, y, w, wa, wb)
+        s, n, zb, low = _sweep(ops, pars, tab, reals, nodes, weights, y, w, wa, wb)
         worst = 0.0
         close = 0.0
         for k in range(w.size):
@@ -314,18 +330,21 @@ def _newton(ops, pars, tab, reals, nodes, weights, eps, y, w, wa, wb):
             w[k] += step
         if not worst < 0.5:
             break
-        if close < max(1e-8, 1e-14 * loss) or worst < 1e-15:
-            slack = -max(1e-9, 1e-14 * loss)
-            if low < 10.0 * slack:
+        if close < 1e-8 or worst < 1e-15:
+            if low < -10.0 * _SLACK:
                 break
-            if n.imag * y.real - n.real * y.imag > 1e-11 * abs(n * y):
+            if n.imag * y.real - n.real * y.imag > _SLACK * abs(n * y):
                 break
             for k in range(w.size):
-                if w[k].imag < slack * (abs(w[k]) + eps[k]):
-                    return STUCK, n, sweep, loss
+                if w[k].imag < -_SLACK * (abs(w[k]) + eps[k]):
+                    return STUCK, n, sweep
                 wb[k] *= _inverse(zb)
-            return OK, n, sweep, loss
-    return STUCK, n, _SWEEPS, loss
+            # Real roots off the physical sheet fall with y.
+            real = y.imag == 0.0 and abs(n.imag) < _REAL * abs(n)
+            if real and not wb[tab.shape[0] - 1].real > 0.0:
+                break
+            return OK, n, sweep
+    return STUCK, n, _SWEEPS
 
 
 @inline
@@ -363,7 +382,6 @@ def _follow(
     t = t0
     step = t1 - t0
     n = 0j
-    loss = 1.0
     for _ in range(600):
         last = abs(step) >= abs(t1 - t)
         to = t1 if last else t + step
@@ -377,7 +395,7 @@ def _follow(
             for k in range(w.size):
                 trial[k] = w[k] + dw[k] * move
             y = _path_y(to, a, b, kind)
-            status, n, sweeps, loss = _newton(
+            status, n, sweeps = _newton(
                 ops, pars, tab, reals, nodes, weights, eps, y, trial, wa, slope
             )
         else:
@@ -388,34 +406,32 @@ def _follow(
                 dw[k] = slope[k]
             t = to
             if last:
-                return OK, n, loss
+                return OK, n
             if sweeps <= 3:
                 step *= 2.0
         else:
             step *= 0.5
             if abs(step) < 1e-9 * (abs(t1 - t0) + 1e-300):
-                return STUCK, n, loss
-    return STUCK, n, loss
+                return STUCK, n
+    return STUCK, n
 
 
 @kernel
 def follow(ops, pars, tab, reals, nodes, weights, eps, a, b, kind, t0, ts, w, dw):
-    """Carry `w`, `dw` (K,), overwritten, from t0 through the parameters `ts` (n,) in order.
+    """Carry `w`, `dw` (U,), overwritten, from t0 through the parameters `ts` (n,) in order.
 
-    Returns how many were reached, n = y·G there (n,), w and dw there (n, K), and the factor by
-    which rounding is amplified (n,).
+    Returns how many were reached, n = y·G there (n,), w and dw there (n, U).
     """
     size = w.size
     wa = np.empty(size, np.complex128)
     trial = np.empty(size, np.complex128)
     slope = np.empty(size, np.complex128)
     out = np.empty(ts.size, np.complex128)
-    losses = np.empty(ts.size)
     ws = np.empty((ts.size, size), np.complex128)
     dws = np.empty((ts.size, size), np.complex128)
     t = t0
     for i in range(ts.size):
-        status, n, losses[i] = _follow(
+        status, n = _follow(
             ops,
             pars,
             tab,
@@ -435,35 +451,34 @@ def follow(ops, pars, tab, reals, nodes, weights, eps, a, b, kind, t0, ts, w, dw
             slope,
         )
         if status != OK:
-            return i, out, ws, dws, losses
+            return i, out, ws, dws
         t = ts[i]
         out[i] = n
         for k in range(size):
             ws[i, k] = w[k]
             dws[i, k] = dw[k]
-    return ts.size, out, ws, dws, losses
+    return ts.size, out, ws, dws
 
 
 @kernel
 def solve_each(ops, pars, tab, reals, nodes, weights, eps, y, w, dw):
-    """Newton at every y (n,) from the guesses w (n, K), overwritten as is dw.
+    """Newton at every y (n,) from the guesses w (n, U), overwritten as is dw.
 
-    Returns the status, n = y·G and the factor by which rounding is amplified, each (n,).
+    Returns the status and n = y·G, each (n,).
     """
     status = np.empty(y.size, np.int64)
-    losses = np.empty(y.size)
     out = np.empty(y.size, np.complex128)
     wa = np.empty(w.shape[1], np.complex128)
     for i in range(y.size):
-        status[i], out[i], _, losses[i] = _newton(
+        status[i], out[i], _ = _newton(
             ops, pars, tab, reals, nodes, weights, eps, y[i], w[i], wa, dw[i]
         )
-    return status, out, losses
+    return status, out
 
 
 @kernel
 def mass_above(ops, pars, tab, nodes, weights, w):
-    """Mass to the right of every y (n,) of the law, from the solutions w (n, K) just above.
+    """Mass to the right of every y (n,) of the law, from the solutions w (n, U) just above.
 
     Im ∫ log(y - x) µ(dx) / π, carried through the moves in closed form; every leaf must be real
     atoms. Smoothed over the height of the solutions.
@@ -552,7 +567,8 @@ def _invert(m_in, n_in, k, end, right, guess, tab, reals, nodes, weights):
         if rate >= 0.0 or not abs(step) < 1e300:
             step = 0.5 * (lo + hi) - v
         new = v + min(max(step, -4.0), 4.0)
-        if abs(step) < 1e-11 * max(1.0, abs(v)):
+        # next to an atom at the end, w itself keeps few digits of the distance
+        if abs(step) < 1e-11 * max(1.0, abs(v)) + 1e-15 * end / offset:
             return OK, new
         if not (lo < new < hi):
             new = 0.5 * (lo + hi)
@@ -562,40 +578,11 @@ def _invert(m_in, n_in, k, end, right, guess, tab, reals, nodes, weights):
     return STUCK, v
 
 
-@inline
-def _between(m_in, lo, hi, k, tab, reals, nodes, weights):
-    """The real w in the inner gap (lo, hi) of a leaf with m(w) = m_in, m falling from lo to hi."""
-    a, b = lo, hi
-    w = 0.5 * (a + b)
-    want = m_in / (1.0 + abs(m_in))
-    for _ in range(120):
-        m, _, d = _leaf(complex(w, 0.0), k, tab, reals, nodes, weights)
-        size = 1.0 + abs(m.real)
-        if m.real > m_in:
-            a = w
-        else:
-            b = w
-        rate = d.real / (size * size)
-        step = (want - m.real / size) / rate if rate < 0.0 else math.inf
-        new = w + step
-        if not (a < new < b):
-            new = 0.5 * (a + b)
-        done = abs(new - w) < 1e-15 * (abs(w) + abs(hi - lo))
-        w = new
-        if done:
-            break
-    # Values beyond those at the ends have no preimage in the gap.
-    if w - lo < 1e-13 * (hi - lo) or hi - w < 1e-13 * (hi - lo):
-        return STUCK, w
-    return OK, w
-
-
 @kernel
-def real_point(ops, pars, tab, reals, nodes, weights, lows, highs, w0, logs, w):
-    """The chain at real w_0, every leaf in a gap of its own law.
+def real_point(ops, pars, tab, reals, nodes, weights, tops, bottoms, w0, logs, w):
+    """The chain at real w_0, every w outside its leaf.
 
-    The gap of leaf k is (lows[k], highs[k]), or, if lows[k] >= highs[k], the outer one: above
-    lows[k] where m > 0, below highs[k] where m < 0. `logs` (K,) holds log |w - end| in outer gaps
+    It lies above tops[k] where m > 0, below bottoms[k] where m < 0. `logs` (K,) holds log |w - end|
     at the previous point and is overwritten, as is `w` (K,). Returns (status, y, dy/dw_0, n): OK
     if dz/dw_0 > 0 at every level, else STUCK.
     """
@@ -608,14 +595,11 @@ def real_point(ops, pars, tab, reals, nodes, weights, lows, highs, w0, logs, w):
         a = pars[i, 0]
         if op == LEAF:
             k = int(a)
-            if lows[k] < highs[k]:
-                status, w[k] = _between(m, lows[k], highs[k], k, tab, reals, nodes, weights)
-            else:
-                right = m > 0.0
-                end = lows[k] if right else highs[k]
-                status, v = _invert(m, n, k, end, right, logs[k], tab, reals, nodes, weights)
-                logs[k] = v
-                w[k] = end + math.exp(v) if right else end - math.exp(v)
+            right = m > 0.0
+            end = tops[k] if right else bottoms[k]
+            status, v = _invert(m, n, k, end, right, logs[k], tab, reals, nodes, weights)
+            logs[k] = v
+            w[k] = end + math.exp(v) if right else end - math.exp(v)
             if status != OK:
                 return STUCK, z, zd, n
             _, _, ld = _leaf(complex(w[k], 0.0), k, tab, reals, nodes, weights)

@@ -26,11 +26,11 @@ class Program:
     Attributes
     ----------
     leaves : tuple of Leaf
-        One per unknown; the point mass that starts the chain scales the first.
+        One per w; the point mass that starts the chain scales the first.
     arrays : tuple of ndarray
         ops, pars, tab, reals, nodes, weights: the first arguments of every kernel.
-    eps : ndarray, shape (K,)
-        Size below which each unknown counts as zero.
+    eps : ndarray, shape (U,)
+        Size below which each unknown counts as zero: the K of the leaves, then one 0 a shift.
     shift : float
     atoms : tuple of (location, mass)
         Point masses of the law of y, ascending.
@@ -38,6 +38,8 @@ class Program:
         Places where the mass of an atom is exactly 0: there an edge is hard.
     mean, second : float
         First two moments of the law of y.
+    exact : bool
+        Whether no leaf is known through nodes on a path only.
     """
 
     leaves: tuple[Leaf, ...]
@@ -48,6 +50,12 @@ class Program:
     marginal: tuple[float, ...]
     mean: float
     second: float
+    exact: bool
+
+    @property
+    def blur(self) -> float:
+        """How large the imaginary part of a real solution may be, relative."""
+        return 1e-9 if self.exact else 3e-8
 
 
 def _grid(code: int, reals: _Reals) -> _Reals:
@@ -196,6 +204,9 @@ def compile_chain(chain: Chain) -> Program:
             atoms = {s * x + q: p for x, p in atoms.items()}
     arrays = (np.array(ops, dtype=np.int64), np.array(pars, dtype=float), *leaf_table(leaves))
     eps = np.array([0.5 * leaf.bottom_quantile() for leaf in leaves])
+    shifts = sum(op == _AFFINE and shift != 0 for op, (_, shift) in zip(ops, pars, strict=True))
+    eps = np.concatenate([eps, np.zeros(shifts)])
     heavy = tuple((x, p) for x, p in sorted(atoms.items()) if p > 0)
     marginal = tuple(x for x, p in sorted(atoms.items()) if p == 0)
-    return Program(tuple(leaves), arrays, eps, shift, heavy, marginal, mean, second)
+    exact = all(leaf.kernel_data()[0] != Leaf.ATOMS or leaf.atoms for leaf in leaves)
+    return Program(tuple(leaves), arrays, eps, shift, heavy, marginal, mean, second, exact)

@@ -1,6 +1,6 @@
-"""The law of one gate, scaled and shifted: an explicit image of the normal law.
+"""The law of one gate, scaled, padded and shifted: an explicit image of the normal law.
 
-Without a second matrix nothing is solved: the density is p(h)/|g'(h)| summed over the preimages
+Without a second gate nothing is solved: the density is p(h)/|g'(h)| summed over the preimages
 h of g on the pieces of the gate, the distribution function a sum of normal ones.
 """
 
@@ -28,12 +28,12 @@ _STEP = 1e-8
 
 @dataclass(frozen=True, eq=False)
 class PushforwardSolution:
-    """The law of scale · g(h) + shift, h a centred normal variable.
+    """The law of scale · g(h) + shift, h a centred normal variable, padded with zeros.
 
     Attributes
     ----------
     atoms : tuple of (location, mass)
-        Where g is constant.
+        Where g is constant, and the zeros.
     bands : tuple of (left, right)
     band_masses : tuple of float
     accuracy : Accuracy
@@ -46,6 +46,7 @@ class PushforwardSolution:
     _program: Program = field(repr=False)
     _leaf: Contour = field(repr=False)
     _scale: float = field(repr=False)
+    _share: float = field(repr=False)
 
     @property
     def _pieces(self) -> list[Piece]:
@@ -63,6 +64,7 @@ class PushforwardSolution:
             h = _preimages(piece, variance, g[inside])
             slope = piece.derivative(h + 1j * _STEP)
             density = np.exp(-(h**2) / (2 * variance)) / np.sqrt(2 * np.pi * variance)
+            density *= self._share
             with np.errstate(divide="ignore"):
                 out[inside] += density / np.abs(2 * slope.real * slope.imag / _STEP * self._scale)
         return out
@@ -74,7 +76,7 @@ class PushforwardSolution:
         for location, mass in self.atoms:
             out += np.where(x >= location, mass, 0.0)
         g = (x - self._program.shift) / self._scale
-        return np.clip(out + _mass_below(self._leaf, g), 0.0, 1.0)
+        return np.clip(out + self._share * _mass_below(self._leaf, g), 0.0, 1.0)
 
     def cauchy(self, z: _Nodes) -> _Nodes:
         """G(z) off the real axis, or at real z outside the support."""
@@ -88,7 +90,7 @@ class PushforwardSolution:
         parts = [piece_quadrature(piece, self._leaf.variance, splits) for piece in self._pieces]
         g, mass = np.concatenate(parts, axis=1)
         order = np.argsort(g)
-        return self._program.shift + self._scale * g[order], mass[order]
+        return self._program.shift + self._scale * g[order], self._share * mass[order]
 
 
 def _range(piece: Piece, variance: float) -> tuple[float, float, bool]:
@@ -140,9 +142,14 @@ def _normal_mass(left: float, right: float) -> float:
     return float(abs(ndtr(flip * right) - ndtr(flip * left)))
 
 
-def push_forward(program: Program, leaf: Contour, scale: float) -> PushforwardSolution:
-    """The law of scale · g(h) + shift, `leaf` the law of g(h), `shift` that of the program."""
-    flats: dict[float, float] = {}
+def push_forward(
+    program: Program, leaf: Contour, scale: float, share: float
+) -> PushforwardSolution:
+    """The law of scale · g(h) + shift, `leaf` the law of g(h), `shift` that of the program.
+
+    It is a fraction `share` of the law, the rest are zeros before the shift.
+    """
+    flats: dict[float, float] = {0.0: 1 / share - 1} if share < 1 else {}
     std = np.sqrt(leaf.variance)
     for part in leaf.parts:
         if isinstance(part, Flat):
@@ -152,15 +159,16 @@ def push_forward(program: Program, leaf: Contour, scale: float) -> PushforwardSo
     spans = [(a, b) for a, b in zip(ends[::2], ends[1::2], strict=True) if a < b]
     # What lies beyond the visible ends belongs to the outermost bands.
     inner = np.array([0.5 * (a[1] + b[0]) for a, b in pairwise(spans)])
-    below = np.concatenate([[0.0], _mass_below(leaf, inner), [1 - sum(flats.values())]])
+    below = np.concatenate([[0.0], _mass_below(leaf, inner), [1 / share - sum(flats.values())]])
     shift = program.shift
     defect = abs(float(leaf.masses.sum()) - 1)
     return PushforwardSolution(
-        atoms=tuple((shift + scale * g, mass) for g, mass in sorted(flats.items())),
+        atoms=tuple((shift + scale * g, share * mass) for g, mass in sorted(flats.items())),
         bands=tuple((shift + scale * a, shift + scale * b) for a, b in spans),
-        band_masses=tuple(np.diff(below).tolist()),
+        band_masses=tuple((share * np.diff(below)).tolist()),
         accuracy=Accuracy(defect, 0.0, 0.0, "push-forward"),
         _program=program,
         _leaf=leaf,
         _scale=scale,
+        _share=share,
     )

@@ -53,7 +53,7 @@ class RealisedSolution:
         program = self._program
         y = (x - program.shift) * (1 + 1j * HEIGHT)
         n = np.empty(x.size, dtype=complex)
-        ws = np.empty((x.size, len(program.leaves)), dtype=complex)
+        ws = np.empty((x.size, program.eps.size), dtype=complex)
         if x.size == 0:
             return n, ws
         order = np.argsort(-x)
@@ -61,7 +61,7 @@ class RealisedSolution:
         _, w, dw = descend(program, complex(before))
         for i in order:
             path = np.log(before), np.log(y[i]), 0
-            reached, out, rows, _, _ = follow(
+            reached, out, rows, _ = follow(
                 *program.arrays, program.eps, *path, 0.0, np.ones(1), w, dw
             )
             if reached:

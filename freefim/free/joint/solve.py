@@ -11,7 +11,7 @@ from freefim.errors import ConvergenceError
 from freefim.free.accuracy import Accuracy
 from freefim.free.chains.chain import Chain
 from freefim.free.joint.bands import bottom_edge, solve_bands
-from freefim.free.joint.counting import mass_above
+from freefim.free.joint.counting import hidden_band, mass_above
 from freefim.free.joint.edges import outer_edge
 from freefim.free.joint.panels import Band
 from freefim.free.joint.program import Program, compile_chain
@@ -23,9 +23,11 @@ from freefim.free.leaves.leaf import Atomic, Contour, Leaf
 __all__ = ["solve_joint"]
 
 _BALANCE = 1e-9
-_AFFINE = 4
+_PADDING, _AFFINE = 3, 4
 #: Leaves with more atoms than this are read point by point.
 _FEW = 64
+#: How often bands that were missed are searched for.
+_SEARCHES = 3
 
 
 def _realised(program: Program, mass: float) -> RealisedSolution:
@@ -66,10 +68,39 @@ def solve_joint(chain: Chain) -> JointSolution | RealisedSolution | PushforwardS
         )
     if any(isinstance(leaf, Atomic) and leaf.locations.size > _FEW for leaf in program.leaves):
         return _realised(program, 1 - heavy)
-    ops, leaf = program.arrays[0], program.leaves[0]
-    if len(program.leaves) == 1 and (ops[1:] == _AFFINE).all() and isinstance(leaf, Contour):
-        return push_forward(program, leaf, float(np.prod(program.arrays[1][1:, 0])))
-    bands, below, residual, worst = solve_bands(program)
+    ops, pars, leaf = *program.arrays[:2], program.leaves[0]
+    padded = ops == _PADDING
+    alone = len(program.leaves) == 1 and program.eps.size == 1
+    if alone and (padded | (ops == _AFFINE))[1:].all() and isinstance(leaf, Contour):
+        scale, share = (float(np.prod(pars[1:, 0][kind[1:]])) for kind in (~padded, padded))
+        return push_forward(program, leaf, scale, share)
+    known: list[float] = []
+    for _ in range(_SEARCHES):
+        solved = solve_bands(program, known)
+        try:
+            return _balanced(program, *solved)
+        except ConvergenceError:
+            hidden = _hidden(program, solved[0])
+            if not hidden:
+                raise
+            known += hidden
+    return _balanced(program, *solve_bands(program, known))
+
+
+def _hidden(program: Program, bands: tuple[Band, ...]) -> list[float]:
+    """Places in bands too narrow to be met, one for each gap that mass is found in by counting."""
+    ends = [0.0, *(end for band in bands for end in (band.low, float(np.exp(band.a))))]
+    gaps = [(a, b) for a, b in zip(ends[::2], ends[1::2], strict=False) if b > a]
+    found = (hidden_band(program, *gap) for gap in gaps)
+    return [place for place in found if place is not None]
+
+
+def _balanced(
+    program: Program, bands: tuple[Band, ...], below: float, residual: float, worst: float
+) -> JointSolution:
+    """The law made of its bands, if mass and the first two moments are those of the chain."""
+    shift = program.shift
+    heavy = sum(mass for _, mass in program.atoms)
     parts = [band.quadrature() for band in bands]
     y = np.concatenate([part[0] for part in parts])
     weight = np.concatenate([part[1] for part in parts])
@@ -100,7 +131,7 @@ def solve_joint(chain: Chain) -> JointSolution | RealisedSolution | PushforwardS
     )
     spans, totals = _joined(pieces)
     return JointSolution(
-        atoms=atoms,
+        atoms=tuple((y + shift, mass) for y, mass in program.atoms),
         bands=spans,
         band_masses=totals,
         accuracy=Accuracy(defect, float(residual), worst, "joint Newton, panels", remarks),

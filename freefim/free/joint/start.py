@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from freefim.errors import ConvergenceError
 from freefim.free.joint.program import Program
 
-__all__ = ["cauchy_transform", "descend"]
+__all__ = ["cauchy_transform", "descend", "is_real"]
 
 _Nodes = NDArray[np.complex128]
 
@@ -15,7 +15,7 @@ def _far_start(program: Program, y: complex) -> _Nodes:
     """Unknowns at a far y, from the first two moments of the leaves."""
     moments = [leaf.moments(2) for leaf in program.leaves]
     ops, pars = program.arrays[0], program.arrays[1]
-    w = np.empty(len(moments), dtype=complex)
+    w = np.empty(program.eps.size, dtype=complex)
     # z is about w_0 times this; where it is small the shifts would otherwise hide w_0.
     slope = 1.0
     for op, (a, b) in zip(ops[1:], pars[1:], strict=True):
@@ -25,6 +25,7 @@ def _far_start(program: Program, y: complex) -> _Nodes:
         w[0] = z = first
         e1, e2 = moments[0]
         m = e1 / z + e2 / z**2
+        shifted = len(moments)
         for op, (a, b) in zip(ops[1:], pars[1:], strict=True):
             n = 1 + m
             if op == 0:
@@ -41,6 +42,9 @@ def _far_start(program: Program, y: complex) -> _Nodes:
                 z = a * z
                 m += b * n / z
                 z += b
+                if b != 0:
+                    w[shifted] = z
+                    shifted += 1
         if abs(z - y) < 1e-3 * abs(y):
             break
         # Only the size: where shifts dominate z the phase would leave the half-plane.
@@ -57,14 +61,14 @@ def descend(program: Program, y: complex) -> tuple[complex, _Nodes, _Nodes]:
         far = 1j * reach
         w = _far_start(program, far)[None, :]
         dw = np.empty_like(w)
-        status, _, _ = solve_each(*program.arrays, program.eps, np.array([far]), w, dw)
+        status, _ = solve_each(*program.arrays, program.eps, np.array([far]), w, dw)
         if status[0] == 0:
             break
         reach *= 10.0
     else:
         raise ConvergenceError(f"the chain has no solution found at y = {far:.3g}")
     w, dw = w[0], dw[0]
-    reached, n, _, _, _ = follow(
+    reached, n, _, _ = follow(
         *program.arrays, program.eps, np.log(far), np.log(complex(y)), 0, 0.0, np.ones(1), w, dw
     )
     if reached < 1:
@@ -72,6 +76,14 @@ def descend(program: Program, y: complex) -> tuple[complex, _Nodes, _Nodes]:
     if not np.abs(n[0]) < 1e12:
         raise ConvergenceError(f"the solution at y = {y:.6g} is out of range")
     return complex(n[0]), w, dw
+
+
+def is_real(n: complex, blur: float) -> bool:
+    """Whether n = y·G is real up to `blur`: y lies in a gap.
+
+    The rounding of n is that of n - 1, which shows where n passes 0 in a gap.
+    """
+    return bool(abs(n.imag) < blur * max(abs(n), min(1.0, 1e3 * abs(n))))
 
 
 def cauchy_transform(program: Program, z: _Nodes) -> _Nodes:

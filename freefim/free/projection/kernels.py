@@ -361,6 +361,9 @@ def solve_bands(ops, par, start, edges, info, widths, grid, tolerance, limit):
         sb = math.sqrt(0.5 * width / abs(info[band, 1, 1]))
         # next to an edge the rounding of its t blurs the arch, and halving brings nothing
         blur_a, blur_b = ZONE * EPS * abs(ta) / sa, ZONE * EPS * abs(tb) / sb
+        # over the whole of a wide band a power of x, to be integrated, turns more than the density
+        wide = tolerance < math.inf and width > 0.1 * info[band, 1, 0]
+        widest = 0.25 * math.pi if wide else math.pi
         size = tb - ta
         height = 0.0
         depth = 1
@@ -429,7 +432,8 @@ def solve_bands(ops, par, start, edges, info, widths, grid, tolerance, limit):
                 tail += chebyshev_tail(tr, ti, transform, NODES - 2)
                 mass_tail = chebyshev_tail(density, density, transform, NODES - 1)
                 mass_tail += chebyshev_tail(density, density, transform, NODES - 2)
-                resolved = tail <= rough * height and mass_tail * half <= tolerance
+                resolved = tail <= max(rough, blur_a, blur_b) * height
+                resolved = resolved and mass_tail * half <= tolerance and half <= widest
             blurred = t1 <= blur_a or t0 >= math.pi - blur_b
             if not (resolved or blurred) and half > LEAST_PANEL and used < limit:
                 mid = 0.5 * (t0 + t1)

@@ -25,8 +25,6 @@ from freefim.free.trees.program import (
     POWER,
     PROJECTION,
     SEMICIRCLE,
-    SINGULAR,
-    SQUARE,
     SUM,
 )
 
@@ -46,12 +44,10 @@ marchenko_pastur = inline(moves.marchenko_pastur)
 marchenko_pastur_potential = inline(moves.marchenko_pastur_potential)
 multiplicative_power = inline(moves.multiplicative_power)
 inverse = inline(moves.inverse)
-singular_values = inline(moves.singular_values)
-square = inline(moves.square)
 total = inline(moves.total)
 
 LOST, BAND, GAP = 0, 1, 2
-NEWTON = 14
+NEWTON = 24
 #: Infinitesimal imaginary part of real points, relative to the scale of the law.
 SPECK = 1e-30
 #: Rounding of the sheet conditions.
@@ -308,16 +304,6 @@ def sweep(prog, w, work):
                 _, ez, _, eg = inverse(z, ez, g, eg)
             z, dz, g, dg = inverse(z, dz, g, dg)
             m, dm, em = -1.0 - m, -dm, -em
-        elif op == SINGULAR:
-            root = 1j * cmath.sqrt(-z)
-            if loose:
-                _, ez, _, eg = singular_values(z, ez, g, eg, root)
-            z, dz, g, dg = singular_values(z, dz, g, dg, root)
-        elif op == SQUARE:
-            low = min(low, same_side(z, 1.0))
-            if loose:
-                _, ez, _, eg = square(z, ez, g, eg)
-            z, dz, g, dg = square(z, dz, g, dg)
         else:
             s, pair = work[top], work[k + joint]
             joint += 1
@@ -388,6 +374,35 @@ def unwind(prog, tau, free, work, steps):
 
 @inline
 def root_step(prog, target, z, dz, ez):
+    """Parameter that takes z to the target: near it, and above powers, in log z."""
+    near = abs(target - z) < 0.8 * abs(z)
+    if (near or prog[3][0]) and target != 0.0 and z != 0.0:
+        return (z * cmath.log(target / z) - ez) / dz
+    return (target - z - ez) / dz
+
+
+@kernel
+def unwind(prog, tau, free, work, steps):
+    """Steps of all unknowns for the parameter tau at the root; free = 0 leaves residuals out."""
+    ops = prog[0]
+    k = steps.size
+    top, leaf, joint = 0, k, k - 1
+    work[2 * k, 0] = tau
+    for i in range(ops.size - 1, -1, -1):
+        op = ops[i]
+        if op == LEAF:
+            leaf -= 1
+            steps[leaf] = work[2 * k + top, 0]
+            top -= 1
+        elif op >= SUM:
+            joint -= 1
+            t = work[2 * k + top, 0]
+            top += 1
+            work[2 * k + top, 0] = free * work[k + joint, 0] + work[k + joint, 1] * t
+
+
+@inline
+def root_step(prog, target, z, dz, ez):
     """Parameter that takes z to the target: in log z above powers."""
     if prog[3][0]:
         return (z * cmath.log(target / z) - ez) / dz
@@ -418,7 +433,9 @@ def newton(prog, target, w, work, steps):
                 share = max(share, -2.0 * steps[j].imag / w[j].imag)
             share = max(share, step / abs(w[j]))
         g = g + eg + tau * dg
-        small = size < 1e-7 or blur < 2e-15 or (blur < 1e-9 and size >= 0.5 * last)
+        # at a double root steps only halve: no sign of convergence
+        small = size < 1e-7 and size < 0.2 * last
+        small = small or blur < 2e-15 or (blur < 1e-9 and size >= 0.7 * last)
         scale = 1.0 if share < 1.0 or small else 1.0 / share
         for j in range(k):
             w[j] += scale * steps[j]
@@ -520,13 +537,6 @@ def trace(prog, w, work):
             phi += -cmath.log(z) + 1j * math.copysign(math.pi, -z.imag)
             z, _, g, _ = inverse(z, 0j, g, 0j)
             m = -1.0 - m
-        elif op == SINGULAR:
-            phi = 0.5 * (phi + (2j * math.pi if z.imag < 0.0 else 0j))
-            root = 1j * cmath.sqrt(-z)
-            z, g = root, g * root
-        elif op == SQUARE:
-            z, g = z * z, g / z
-            phi = 2.0 * phi - (2j * math.pi if z.imag < 0.0 else 0j)
         else:
             s = work[top]
             top -= 1
@@ -877,10 +887,11 @@ def trace_band(prog, kind, a, b, ends, start, begin, speck, grid, cuts, coefs, s
                     trial[j] = clenshaw(guess[j], seen)
             elif kind == 0:
                 for j in range(k):
-                    real = 0.5 * (ends[0, j] + ends[1, j]) - 0.5 * (ends[1, j] - ends[0, j]) * math.cos(t)
+                    chord = 0.5 * (ends[0, j] + ends[1, j])
+                    chord -= 0.5 * (ends[1, j] - ends[0, j]) * math.cos(t)
                     height = 0.5 * (ends[2, j] + ends[3, j]) * math.sin(t) + 0.25 * (
                         ends[2, j] - ends[3, j]) * math.sin(2.0 * t)  # fmt: skip
-                    trial[j] = complex(real.real, height.real)
+                    trial[j] = chord + 1j * height
             if depth > 0.0 or kind == 0:
                 status, g, dz = newton(prog, complex(x, 0.0), trial, work, steps)
                 done = status == 1
@@ -939,7 +950,7 @@ def trace_band(prog, kind, a, b, ends, start, begin, speck, grid, cuts, coefs, s
             status, g, dz = newton(prog, complex(x, 0.0), trial, work, steps)
             rest = abs(trace(prog, trial, work)[0].imag / math.pi - spot[0].real)
             spot[0] = complex(spot[0].real, rest)
-            if rest < 1e-16:
+            if rest < 1e-13:
                 break
     return 0, count
 

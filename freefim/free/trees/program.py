@@ -25,14 +25,12 @@ from freefim.free.trees.nodes import (
     NamedLaw,
     Padded,
     Rectangular,
-    SingularValues,
-    Square,
 )
 
 __all__ = ["Program", "compile_tree"]
 
 (LEAF, AFFINE, CORNER, PADDING, GAUSSIAN, SEMICIRCLE, POISSON, PROJECTION, MARCHENKO, POWER,
- INVERSE, SINGULAR, SQUARE, SUM, PRODUCT) = range(15)  # fmt: skip
+ INVERSE, SUM, PRODUCT) = range(13)  # fmt: skip
 
 _ATOMS, _CAUCHY = 0, 3
 
@@ -49,12 +47,15 @@ class Program:
         Their numbers; loose is 1 above a join, where points may miss the constraints.
     data : list of float
         Per leaf: number of pieces, then code, length and data of each piece.
+    leaves : list of Law
     walls : list of list of float
         Per leaf, ascending: its atoms and the ends of its bands.
     means, variances : list of float
         Of the law after every operation; of an inverse they stay unknown (NaN).
     left : list of int
         Index of the operation that ends the left operand of a join; else -1.
+    zeros : dict
+        Per inverse: the unknowns below it at its far end, and their slopes there.
     """
 
     ops: list[int] = field(default_factory=list)
@@ -64,6 +65,10 @@ class Program:
     means: list[float] = field(default_factory=list)
     variances: list[float] = field(default_factory=list)
     left: list[int] = field(default_factory=list)
+    leaves: list[Law] = field(default_factory=list)
+    zeros: dict[int, tuple[NDArray[np.complex128], NDArray[np.complex128]]] = field(
+        default_factory=dict
+    )
 
     @property
     def unknowns(self) -> int:
@@ -73,6 +78,25 @@ class Program:
     def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
         """Operations, their numbers, the data of the leaves."""
         return np.array(self.ops), np.array(self.par), np.array(self.data)
+
+    def operand(self, last: int) -> "Program":
+        """The program of the operand that ends at operation `last`."""
+        needed, first = 1, last
+        while True:
+            op = self.ops[first]
+            needed += 1 if op >= SUM else -1 if op == LEAF else 0
+            if not needed:
+                break
+            first -= 1
+        skipped = self.ops[:first].count(LEAF)
+        kept = slice(first, last + 1)
+        held = slice(skipped, skipped + self.ops[kept].count(LEAF))
+        return Program(
+            self.ops[kept], [row.copy() for row in self.par[kept]], self.data, self.walls[held],
+            self.means[kept], self.variances[kept],
+            [left - first if left >= 0 else -1 for left in self.left[kept]], self.leaves[held],
+            {at - first: zero for at, zero in self.zeros.items() if first <= at <= last},
+        )  # fmt: skip
 
     def add(self, op: int, a: float = 0.0, b: float = 0.0, c: float = 0.0) -> None:
         """Append a move, with the mean and the variance of its law."""
@@ -95,6 +119,7 @@ class Program:
                 walls += data[1 : 1 + count].tolist()
             else:
                 walls += [end for band in _spans(code, data) for end in band]
+        self.leaves.append(law)
         self.walls.append(sorted(set(walls)))
         x, weights = law.solution.nodes()
         x = np.concatenate([x, [at for at, _ in law.solution.atoms]])
@@ -104,14 +129,27 @@ class Program:
 
     def join(self, op: int, left: int, *, signed: bool = False) -> None:
         """Join the last operand with the one that ends at `left`."""
-        (m, v), (n, u) = (self.means[left], self.variances[left]), (
-            self.means[-1], self.variances[-1])  # fmt: skip
-        if op == SUM:
-            mean, variance = m + n, v + u
-        else:
-            mean, variance = m * n, v * n * n + u * m * m
+        one, two = (self.means[left], self.variances[left]), (self.means[-1], self.variances[-1])
+        mean, variance = _joined(op, one, two)
         self._append(op, [float(signed), variance**0.5, 0.0, 1.0], mean, variance)
         self.left[-1] = left
+
+    def set_inverse(
+        self, i: int, mean: float, variance: float,
+        zero: tuple[NDArray[np.complex128], NDArray[np.complex128]],
+    ) -> None:  # fmt: skip
+        """Fill in what is known of an inverse, and the moments of all that rests on it."""
+        self.means[i], self.variances[i], self.zeros[i] = mean, variance, zero
+        for j in range(i + 1, len(self.ops)):
+            op, (a, b, _, _) = self.ops[j], self.par[j]
+            last = self.means[j - 1], self.variances[j - 1]
+            if op >= SUM:
+                left = self.left[j]
+                one = self.means[left], self.variances[left]
+                self.means[j], self.variances[j] = _joined(op, one, last)
+                self.par[j][1] = self.variances[j] ** 0.5
+            elif op not in (LEAF, INVERSE):
+                self.means[j], self.variances[j] = _moved(op, a, b, *last)
 
     def _append(self, op: int, row: list[float], mean: float, variance: float) -> None:
         self.ops.append(op)
@@ -129,6 +167,14 @@ def _spans(code: int, data: NDArray[np.float64]) -> list[tuple[float, float]]:
         spans.append((float(data[at]), float(data[at + 1])))
         at += head + int(data[at + head - 1])
     return spans if code == 1 else [(spans[0][0], spans[-1][1])]
+
+
+def _joined(
+    op: int, one: tuple[float, float], two: tuple[float, float]
+) -> tuple[float, float]:
+    """Mean and variance after a join."""
+    (m, v), (n, u) = one, two
+    return (m + n, v + u) if op == SUM else (m * n, v * n * n + u * m * m)
 
 
 def _moved(op: int, a: float, b: float, mean: float, variance: float) -> tuple[float, float]:
@@ -153,10 +199,6 @@ def _moved(op: int, a: float, b: float, mean: float, variance: float) -> tuple[f
             return mean, variance + a * b * mean * mean
         case 9:  # POWER
             return mean**a, a * variance * mean ** (2.0 * a - 2.0)
-        case 11:  # SINGULAR
-            return 0.0, mean
-        case 12:  # SQUARE
-            return second, second * second
     return float("nan"), float("nan")
 
 
@@ -175,7 +217,9 @@ def compile_tree(law: Law) -> Program:
 
 
 def _emit(program: Program, law: Law) -> None:
+    from freefim.free.chains.chain_law import ChainLaw
     from freefim.free.laws.named import FreePoisson, Semicircle
+    from freefim.free.trees.inlining import tree_of_chain
 
     match law:
         case Semicircle() | FreePoisson():
@@ -190,7 +234,8 @@ def _emit(program: Program, law: Law) -> None:
             program.add(AFFINE, float(scale), float(shift))
         case Compressed(inner, ratio):
             _emit(program, inner)
-            program.add(CORNER, float(ratio))
+            if ratio != 1:
+                program.add(CORNER, float(ratio))
         case Padded(inner, ratio):
             _emit(program, inner)
             program.add(PADDING, float(ratio))
@@ -202,20 +247,15 @@ def _emit(program: Program, law: Law) -> None:
         case Inverse(inner):
             _emit(program, inner)
             program.add(INVERSE)
-        case SingularValues(inner):
-            _emit(program, inner)
-            program.add(SINGULAR)
-        case Square(inner):
-            _emit(program, inner)
-            program.add(SQUARE)
         case Rectangular(inner, ratio, variance):
             _emit(program, inner)
             program.add(GAUSSIAN, float(ratio), float(variance))
         case NamedLaw():
             _emit(program, law.construction)
-        case _ if hasattr(law, "construction"):
-            _emit(program, law.construction)
+        case ChainLaw(chain=chain):
+            _emit(program, tree_of_chain(chain))
         case _:
+            # given laws; and square roots and squares, where the unknown below turns back
             program.add_leaf(law)
 
 

@@ -33,8 +33,6 @@ class TreeSolution:
     atoms: tuple[tuple[float, float], ...]
     _bands: list[Band]
     _machine: Machine
-    _start: complex
-    _begin: _Nodes
     _remarks: tuple[str, ...] = ()
 
     @cached_property
@@ -88,7 +86,7 @@ class TreeSolution:
         """Cauchy transform off the bands, any shape."""
         z = np.asarray(z, dtype=complex)
         flat = np.atleast_1d(z).ravel()
-        values, _ = self._points(np.where(flat.imag < 0.0, flat.conj(), flat))
+        values, _ = self._machine.points(np.where(flat.imag < 0.0, flat.conj(), flat))
         values = np.where(flat.imag < 0.0, values.conj(), values)
         values[np.isin(flat, [at for at, _ in self.atoms])] = np.inf
         return values.reshape(z.shape)
@@ -111,7 +109,7 @@ class TreeSolution:
         """
         z = np.asarray(z, dtype=complex)
         flat = np.atleast_1d(z).ravel()
-        _, ws = self._points(np.where(flat.imag < 0.0, flat.conj(), flat))
+        _, ws = self._machine.points(np.where(flat.imag < 0.0, flat.conj(), flat))
         ws = np.where(flat.imag[:, None] < 0.0, ws.conj(), ws)
         return ws.reshape(*z.shape, self._machine.k)
 
@@ -134,6 +132,17 @@ class TreeSolution:
             method="tree of moves, panels of the unknowns",
             remarks=self._remarks,
         )
+
+    def check(self) -> None:
+        """Integrate the density over every band.
+
+        Raises
+        ------
+        ConvergenceError
+            If that misses the exact mass of a band by more than 1e-10.
+        """
+        if self._bands:
+            _ = self._quadrature
 
     @cached_property
     def _quadrature(self) -> tuple[_Reals, _Reals, float]:
@@ -182,10 +191,10 @@ class TreeSolution:
     def _evaluate(self, x: _Reals, band: NDArray[np.int64], want: int) -> _Nodes:
         from freefim.free.trees.kernels import evaluate
 
-        out = np.empty(x.size, dtype=complex)
+        machine, out = self._machine, np.empty(x.size, dtype=complex)
         failed = evaluate(
-            self._machine.prog, *self._tables, self._start, self._begin, self._machine.speck,
-            band, x, want, out,
+            machine.prog, *self._tables, machine.start, machine.begin, machine.speck, band,
+            x, want, out,
         )  # fmt: skip
         if failed:
             worst = float(x[np.isnan(out.real)][0])
@@ -193,16 +202,6 @@ class TreeSolution:
                 f"the law did not converge at {failed} of {x.size} points, first at x = {worst!r}"
             )
         return out
-
-    def _points(self, z: _Nodes) -> tuple[_Nodes, _Nodes]:
-        from freefim.free.trees.kernels import solve_points
-
-        machine = self._machine
-        out, ws = np.empty(z.size, dtype=complex), np.empty((z.size, machine.k), dtype=complex)
-        if solve_points(machine.prog, self._start, self._begin, z, machine.speck, out, ws):
-            worst = complex(z[np.isnan(out.real)][0])
-            raise ConvergenceError(f"the law did not converge at z = {worst!r}")
-        return out, ws
 
 
 @lru_cache(maxsize=8)

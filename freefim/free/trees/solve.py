@@ -2,8 +2,13 @@
 
 from freefim.errors import ConvergenceError
 from freefim.free.law import Law
-from freefim.free.trees.atoms import tree_atoms
-from freefim.free.trees.program import compile_tree
+from freefim.free.laws.leaf_solution import LeafSolution
+from freefim.free.laws.pieces import AtomsPiece
+from freefim.free.solution import Pairs, Solution
+from freefim.free.trees.cauchy_sum import CauchySum, split_cauchy
+from freefim.free.trees.image import ImageSolution, is_image
+from freefim.free.trees.nodes import Affine, NamedLaw
+from freefim.free.trees.program import AFFINE, LEAF, Program, compile_tree
 from freefim.free.trees.solution import TreeSolution
 from freefim.free.trees.start import Machine
 from freefim.free.trees.structure import Searcher
@@ -13,18 +18,52 @@ __all__ = ["solve_tree"]
 _BALANCE = 1e-10
 
 
-def solve_tree(law: Law) -> TreeSolution:
+def solve_tree(law: Law) -> Solution:
     """Solve a tree of free operations over given laws.
+
+    Parameters
+    ----------
+    law : TreeLaw
+        A node; laws in it that are solved by other means are expanded as leaves.
+
+    Returns
+    -------
+    TreeSolution or ImageSolution
+        The image of a solution where the topmost nodes are no convolutions.
 
     Raises
     ------
     SpecError
         If a number of the tree is an expression with symbols.
     ConvergenceError
-        If an edge is lost, a band does not resolve, or the masses do not balance.
+        If an edge is lost, a band does not resolve, or masses do not balance to 1e-10.
     """
+    if is_image(law):
+        return ImageSolution(law, law.law.solution)  # type: ignore[attr-defined, arg-type]
+    if isinstance(law, NamedLaw):
+        return law.construction.solution
+    from freefim.free.trees.atoms import tree_atoms
+
+    smooth, drifts = split_cauchy(law)
+    if drifts:
+        return CauchySum(smooth.solution, sum(d[0] for d in drifts), sum(d[1] for d in drifts))
     atoms = tuple((float(at), float(mass)) for at, mass in tree_atoms(law))
-    machine = Machine(compile_tree(law))
+    if sum(mass for _, mass in atoms) > 1.0 - 1e-14:
+        return LeafSolution((AtomsPiece(atoms),))
+    program = compile_tree(law)
+    if all(op in (LEAF, AFFINE) for op in program.ops):
+        scale, shift = 1.0, 0.0
+        for a, b, _, _ in program.par[1:]:
+            scale, shift = a * scale, a * shift + b
+        return ImageSolution(Affine(program.leaves[0], scale, shift), program.leaves[0].solution)
+    try:
+        return _solved(program, atoms)
+    except ZeroDivisionError:
+        raise ConvergenceError("numbers of the law leave the range of floats") from None
+
+
+def _solved(program: Program, atoms: Pairs) -> TreeSolution:
+    machine = Machine(program)
     searcher = Searcher(machine, atoms)
     bands = searcher.bands()
     balance = sum(band.mass for band in bands) + sum(mass for _, mass in atoms)
@@ -32,6 +71,6 @@ def solve_tree(law: Law) -> TreeSolution:
         raise ConvergenceError(
             f"atoms and bands add up to {balance!r}, not to 1: {len(bands)} bands were found"
         )
-    return TreeSolution(
-        atoms, bands, machine, searcher.start, searcher.begin, tuple(searcher.remarks)
-    )
+    solution = TreeSolution(atoms, bands, machine, tuple(searcher.remarks))
+    solution.check()
+    return solution

@@ -18,8 +18,6 @@ from freefim.free.trees.program import (
     POWER,
     PROJECTION,
     SEMICIRCLE,
-    SINGULAR,
-    SQUARE,
     SUM,
     Program,
 )
@@ -31,46 +29,111 @@ _Nodes = NDArray[np.complex128]
 
 
 class Machine:
-    """A program ready to run: its arrays, the walls of its leaves, its scale."""
+    """A program ready to run: its arrays, the walls of its leaves, its scale, an anchor.
+
+    The anchor is a point above the middle of the law with its solution, from where every other
+    point can be reached.
+    """
 
     def __init__(self, program: Program):
         self.program = program
+        _fill_inverses(program)
         ops, par, data = program.arrays()
-        free = _free_leaves(program)
         par[:, 2] = _planes(program)
-        k = program.unknowns
+        k = self.k = program.unknowns
         mean, spread = program.means[-1], max(program.variances[-1], 0.0) ** 0.5
         self.scale = abs(mean) + 4.0 * spread
         if not 0.0 < self.scale < np.inf:
             raise ConvergenceError(f"the law has mean {mean!r} and standard deviation {spread!r}")
         self.speck = 1e-30 * self.scale
-        flags = np.array([_in_logs(program), *free, self.scale], dtype=float)
+        flags = np.array([_in_logs(program), *_free_leaves(program), self.scale], dtype=float)
         self.prog: Any = (ops, par, data, flags)
         self.walls = np.array([wall for walls in program.walls for wall in walls])
-        counts = np.cumsum([0, *map(len, program.walls)])
-        self.frame = np.zeros((k, 4))
-        for j, walls in enumerate(program.walls):
-            self.frame[j, :3] = counts[j], counts[j + 1], 0.5 * (walls[0] + walls[-1])
-        probe = 1e6 * self.scale
-        size = np.abs(far_point(program, probe)) * self.scale / probe
-        spans = np.array([0.5 * (walls[-1] - walls[0]) for walls in program.walls])
-        self.frame[:, 3] = np.maximum(spans, np.where(np.isfinite(size), size, spans))
-        self.k = k
+        self.frame = self._frame()
+        self.work = np.empty((3 * k + 2, 9), dtype=complex)
+        self.steps, self.slope, self.trial = (np.empty(k, dtype=complex) for _ in range(3))
+        self.start, self.begin = self._anchor()
 
-    def buffers(self) -> tuple[_Nodes, ...]:
-        """Scratch of the kernels: work, steps, slope, trial."""
-        k = self.k
-        return (
-            np.empty((3 * k + 2, 9), dtype=complex),
-            *(np.empty(k, dtype=complex) for _ in range(3)),
-        )
+    def _frame(self) -> _Reals:
+        """Per leaf: first wall, final wall, center, radius."""
+        every = self.program.walls
+        counts = np.cumsum([0, *map(len, every)])
+        center = np.array([0.5 * (walls[0] + walls[-1]) for walls in every])
+        spans = np.array([0.5 * (walls[-1] - walls[0]) for walls in every])
+        far = 1e6 * self.scale
+        size = np.abs(far_point(self.program, far) - center) * self.scale / far
+        return np.column_stack([counts[:-1], counts[1:], center, np.maximum(spans, size)])
+
+    def _anchor(self) -> tuple[complex, _Nodes]:
+        from freefim.free.trees.kernels import newton
+
+        for power in range(2, 14):
+            self.start = 1j * self.scale * 10.0**power
+            self.begin = far_point(self.program, self.start)
+            status, _, _ = newton(self.prog, self.start, self.begin, self.work, self.steps)
+            if status == 1:
+                break
+        else:
+            raise ConvergenceError("no solution was found far from the law")
+        goal = complex(self.program.means[-1], self.scale)
+        return goal, self.points(np.array([goal]))[1][0]
+
+    def points(self, z: _Nodes) -> tuple[_Nodes, _Nodes]:
+        """G (n,) and the unknowns (n, k) at points of the closed upper half plane.
+
+        Raises
+        ------
+        ConvergenceError
+            If a point does not converge on the physical sheet.
+        """
+        from freefim.free.trees.kernels import solve_points
+
+        z = np.ascontiguousarray(z, dtype=complex)
+        out, ws = np.empty(z.size, dtype=complex), np.empty((z.size, self.k), dtype=complex)
+        if solve_points(self.prog, self.start, self.begin, z, self.speck, out, ws):
+            worst = complex(z[np.isnan(out.real)][0])
+            raise ConvergenceError(f"the law did not converge at z = {worst!r}")
+        return out, ws
+
+    def point(self, z: complex) -> tuple[int, _Nodes]:
+        """Status (0 lost, 1 off the line or in a band, 2 in a gap) and unknowns at one point."""
+        from freefim.free.trees.kernels import approach
+
+        w = np.empty(self.k, dtype=complex)
+        status, _ = approach(
+            self.prog, self.start, self.begin, complex(z), self.speck, w, self.work, self.steps,
+            self.slope, self.trial,
+        )  # fmt: skip
+        return status, w
+
+
+def _fill_inverses(program: Program) -> None:
+    """What lies at the far end of an inverse: the law below it, at 0."""
+    from freefim.free.trees.kernels import GAP, sweep, tangents
+
+    for i, op in enumerate(program.ops):
+        if op != INVERSE or i in program.zeros:
+            continue
+        below = Machine(program.operand(i - 1))
+        status, w = below.point(0.0)
+        if status != GAP:
+            raise ConvergenceError(
+                "the inverse inside a sum or product is computed where 0 is in a gap of the law"
+            )
+        _, g, _, dz, dg, _, _, _ = sweep(below.prog, w, below.work)
+        tangents(below.prog, dz, below.work, below.slope)
+        mean = -float(g.real)
+        variance = -float((dg / dz).real) - mean * mean
+        program.set_inverse(i, mean, variance, (w.real + 0j, below.slope.real + 0j))
 
 
 def far_point(program: Program, z: complex) -> _Nodes:
     """Unknowns at a far z to leading orders, from means and variances."""
     at: list[complex] = [z]
     found: list[complex] = []
-    for i in range(len(program.ops) - 1, -1, -1):
+    i = len(program.ops)
+    while i > 0:
+        i -= 1
         op, (a, b, _, _) = program.ops[i], program.par[i]
         z = at.pop()
         if op == LEAF:
@@ -93,12 +156,12 @@ def far_point(program: Program, z: complex) -> _Nodes:
             z = z - a * b * mean
         elif op == POWER:
             z = z / mean ** (a - 1.0)
-        elif op == SINGULAR:
-            z = z * z
-        elif op == SQUARE:
-            z = z**0.5
         elif op == INVERSE:
-            raise ConvergenceError("the inverse inside a tree has no far point")
+            at_zero, slopes = program.zeros[i]
+            below = at_zero + slopes / z
+            found += below[::-1].tolist()
+            i -= len(program.operand(i - 1).ops)
+            continue
         elif op != PADDING:
             j = program.left[i]
             (m, v), (n, u) = (program.means[j], program.variances[j]), (mean, variance)
@@ -134,16 +197,16 @@ def _in_logs(program: Program) -> bool:
 
 
 def _free_leaves(program: Program) -> list[bool]:
-    """Leaves whose half plane changes along the law: below square roots and signed products."""
+    """Leaves whose half plane changes along the law: of what a signed factor is multiplied with."""
     free: list[bool] = []
     stack: list[bool] = [False]
     for i in range(len(program.ops) - 1, -1, -1):
         op, state = program.ops[i], stack.pop()
         if op == LEAF:
             free.append(state)
-        elif op > SQUARE:
+        elif op >= SUM:
             signed = op != SUM and program.par[i][0] > 0.0
             stack += [state, state or signed]
         else:
-            stack.append(state or op == SINGULAR)
+            stack.append(state)
     return free[::-1]

@@ -23,6 +23,7 @@ GAP = 2
 _WALL = 2
 _ROOM = 400
 _NEAR = 1e-7
+_LIKE_ROOT = 1e-2
 _NODES = 16
 
 
@@ -63,9 +64,7 @@ class Searcher:
 
     def __init__(self, machine: Machine, atoms: tuple[tuple[float, float], ...]):
         self.machine, self.atoms = machine, atoms
-        self.work, self.steps, self.slope, self.trial = machine.buffers()
         self.remarks: list[str] = []
-        self.start, self.begin = self._anchor()
 
     def bands(self) -> list[Band]:
         """All bands, ascending."""
@@ -98,56 +97,33 @@ class Searcher:
         """The z of a point of a gap."""
         from freefim.free.trees.kernels import sweep
 
-        return float(sweep(self.machine.prog, w, self.work)[0].real)
+        return float(sweep(self.machine.prog, w, self.machine.work)[0].real)
 
     def _cut_at_zero(self, left: Edge, right: Edge) -> list[tuple[Edge, Edge]]:
         """A band across 0 in two where its density is infinite there."""
-        if not left.x < 0.0 < right.x or self._growth() < 0.05:
+        if not left.x < 0.0 < right.x:
+            return [(left, right)]
+        growth = self._growth()
+        if growth < 0.05:
             return [(left, right)]
         from freefim.free.trees.kernels import trace
 
-        status, w = self.point(1e-250j * self.machine.scale)
-        if status == 0:
+        # as near to 0 as rounding lets the sheet be told
+        found = [self.machine.point(10.0**-power * 1j * self.machine.scale)
+                 for power in range(20, 110, 10)]  # fmt: skip
+        if not found[0][0]:
             raise ConvergenceError("the law did not converge near its singular point 0")
-        above = float(trace(self.machine.prog, w, self.work)[0].imag) / np.pi
-        zero = Edge(0.0, w, 0.0 * w, 0.0, above, singular=True)
+        w = next(w for status, w in found[::-1] if status)
+        above = float(trace(self.machine.prog, w, self.machine.work)[0].imag) / np.pi
+        root = abs(growth - 0.5) < _LIKE_ROOT
+        zero = Edge(0.0, w, 0.0 * w, 0.0, above, singular=not root)
         return [(left, zero), (zero, right)]
 
     def mass_above(self, w: _Nodes) -> float:
         """Mass to the right of a point of a gap."""
         from freefim.free.trees.kernels import mass_above
 
-        return float(mass_above(self.machine.prog, w, self.work))
-
-    def _anchor(self) -> tuple[complex, _Nodes]:
-        """The solution above the middle of the law, carried down from far away."""
-        from freefim.free.trees.kernels import newton, solve_points
-
-        machine = self.machine
-        for power in range(2, 14):
-            far = 1j * machine.scale * 10.0**power
-            w = far_point(machine.program, far)
-            status, _, _ = newton(machine.prog, far, w, self.work, self.steps)
-            if status == 1:
-                break
-        else:
-            raise ConvergenceError("no solution was found far from the law")
-        goal = complex(machine.program.means[-1], machine.scale)
-        out, ws = np.empty(1, dtype=complex), np.empty((1, machine.k), dtype=complex)
-        if solve_points(machine.prog, far, w, np.array([goal]), machine.speck, out, ws):
-            raise ConvergenceError(f"the continuation from {far!r} to {goal!r} got stuck")
-        return goal, ws[0]
-
-    def point(self, x: complex) -> tuple[int, _Nodes]:
-        """Status and unknowns at x on the line, carried down from the anchor."""
-        from freefim.free.trees.kernels import approach
-
-        w, machine = np.empty(self.machine.k, dtype=complex), self.machine
-        status, _ = approach(
-            machine.prog, self.start, self.begin, complex(x), machine.speck, w, self.work,
-            self.steps, self.slope, self.trial,
-        )  # fmt: skip
-        return status, w
+        return float(mass_above(self.machine.prog, w, self.machine.work))
 
     def _outer(self, side: int) -> Edge:
         """The outer edge, from infinity inwards."""
@@ -157,7 +133,7 @@ class Searcher:
         for power in range(2, 14):
             x = complex(side * machine.scale * 10.0**power, machine.speck)
             w = far_point(machine.program, x)
-            status, _, _, _, low = settle(machine.prog, x, 1.0, w, self.work, self.steps)
+            status, _, _, _, low = settle(machine.prog, x, 1.0, w, machine.work, machine.steps)
             if status == 1 and low > 0.0:
                 return self._end(w, -side)
         raise ConvergenceError(f"no real solution was found at {'-+'[side > 0]}infinity")
@@ -172,7 +148,7 @@ class Searcher:
             w, first = w.copy(), self.place(w)
             status = fold(
                 machine.prog, machine.frame, machine.walls, machine.speck, float(direction), w,
-                self.work, self.steps, self.slope, self.trial, out,
+                machine.work, machine.steps, machine.slope, machine.trial, out,
             )  # fmt: skip
             x, above = float(out[0]), self.mass_above(w)
             if status == 0:
@@ -196,40 +172,30 @@ class Searcher:
         else:
             raise ConvergenceError(f"no end of a gap was found near {x!r}")
         singular = abs(x) <= 1e-28 * machine.scale and not self._like_root()
-        return Edge(x, w, self.slope.copy(), float(out[1]), above, singular)
+        return Edge(x, w, machine.slope.copy(), float(out[1]), above, singular)
 
     def _growth(self) -> float:
         """Power of 1/z with which G, without its atom, grows at 0."""
         at = np.array([1e-8j, 1e-10j]) * self.machine.scale
         atom = sum(mass for location, mass in self.atoms if location == 0.0)
-        one, two = np.abs(self.transform(at) - atom / at)
+        one, two = np.abs(self.machine.points(at)[0] - atom / at)
         return float(np.log(two / one) / np.log(100.0))
 
     def _like_root(self) -> bool:
         """Whether a band that starts at 0 has the density x^(-1/2) there."""
-        return abs(self._growth() - 0.5) < 1e-2
+        return abs(self._growth() - 0.5) < _LIKE_ROOT
 
     def _atoms_at(self, a: float, b: float) -> float:
         """Mass of the atoms on [a, b], to rounding."""
         blur = 1e-14 * self.machine.scale
         return sum(mass for at, mass in self.atoms if a - blur <= at <= b + blur)
 
-    def transform(self, z: _Nodes) -> _Nodes:
-        """G above the line."""
-        from freefim.free.trees.kernels import solve_points
-
-        machine = self.machine
-        out, ws = np.empty(z.size, dtype=complex), np.empty((z.size, machine.k), dtype=complex)
-        if solve_points(machine.prog, self.start, self.begin, z, machine.speck, out, ws):
-            raise ConvergenceError(f"the law did not converge at {z!r}")
-        return out
-
     def _beside(self, location: float, mass: float) -> tuple[_Nodes, _Nodes]:
         """Points of the gap around an atom, left and right of it."""
         size = max(self.machine.scale, abs(location))
         for power in range(3, 15):
             shift = size * 10.0**-power
-            (one, below), (two, above) = self.point(location - shift), self.point(location + shift)
+            (one, below), (two, above) = self.machine.point(location - shift), self.machine.point(location + shift)
             if one == GAP == two:
                 jump = self.mass_above(below) - self.mass_above(above)
                 if abs(jump - mass) < 1e-9:
@@ -243,7 +209,7 @@ class Searcher:
         machine, a, b = self.machine, left.x, right.x
         kind = 1 if left.singular else 2 if right.singular else 0
         half = 0.5 * (b - a)
-        ends = np.array([left.w.real + 0j, right.w.real + 0j, left.rise(half), right.rise(half)])
+        ends = np.array([left.w, right.w, left.rise(half), right.rise(half)])
         cuts = np.empty((_ROOM, 3))
         coefficients = np.empty((_ROOM, machine.k, _NODES), dtype=complex)
         spot = np.zeros(machine.k + 1, dtype=complex)
@@ -251,7 +217,7 @@ class Searcher:
         mass = left.above - right.above - self._atoms_at(a, b)
         spot[0] = top + (mass if kind == 1 else 0.0)
         status, count = trace_band(
-            machine.prog, kind, a, b, ends, self.start, self.begin, machine.speck,
+            machine.prog, kind, a, b, ends, machine.start, machine.begin, machine.speck,
             chebyshev_grid(), cuts, coefficients, spot,
         )  # fmt: skip
         x = float(spot[0].real)

@@ -7,6 +7,7 @@ symbols of a law.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from fractions import Fraction
 from functools import cached_property, reduce
 from itertools import accumulate
 from math import gcd
@@ -28,6 +29,10 @@ class Arithmetic(ABC):
     @abstractmethod
     def scalar(self, value: Any) -> tuple[Any, Any]:
         """Numerator and denominator of a number of a law."""
+
+    @abstractmethod
+    def quotient(self, top: Any, bottom: Any) -> tuple[Any, Any]:
+        """top/bottom in lowest terms."""
 
     @abstractmethod
     def linear(self, rows: Table, a: Any, b: Any, d: Any) -> Table:
@@ -59,6 +64,10 @@ class Plain(Arithmetic):
             "exact algebra needs int, Fraction, rationals of sympy or symbols as the numbers "
             f"of a law, got {value!r}"
         )
+
+    def quotient(self, top: Any, bottom: Any) -> tuple[Any, Any]:
+        """Reduce, the denominator positive."""
+        return Fraction(top, bottom).as_integer_ratio()
 
     def linear(self, rows: Table, a: Any, b: Any, d: Any) -> Table:
         """Scale to a shift by one, shift all rows at once, scale back."""
@@ -152,6 +161,12 @@ class Symbolic(Arithmetic):
                 f"law, got {value!r}"
             ) from None
         return fraction.numer, fraction.denom
+
+    def quotient(self, top: Any, bottom: Any) -> tuple[Any, Any]:
+        """Reduce by the greatest common divisor, which may hold symbols."""
+        top, bottom = self.domain.convert(top), self.domain.convert(bottom)
+        common = top.gcd(bottom)
+        return top.exquo(common), bottom.exquo(common)
 
     def linear(self, rows: Table, a: Any, b: Any, d: Any) -> Table:
         """Scale, shift by synthetic division, scale."""

@@ -41,7 +41,11 @@ def curve(law: Law, kind: Arithmetic | None = None) -> Curve:
     SpecError
         If the law has no algebraic transform or a number that is not exact.
     """
-    kind = kind or arithmetic(symbols(law))
+    return _assembled(law, kind or arithmetic(symbols(law))).settled()
+
+
+def _assembled(law: Law, kind: Arithmetic) -> Curve:
+    """Return the curve of a law with its scale put off."""
     match law:
         case PointMass(location):
             return point_mass(location, kind)
@@ -57,11 +61,11 @@ def curve(law: Law, kind: Arithmetic | None = None) -> Curve:
         case Cauchy(scale, location):
             return _cauchy(scale, location, kind)
         case NamedLaw():
-            return curve(law.construction, kind)
+            return _assembled(law.construction, kind)
         case ChainLaw():
-            return curve(unrolled(law), kind)
+            return _assembled(unrolled(law), kind)
         case FreeSum(left, right) if left == right:
-            return curve(FreePower(left, 2), kind)
+            return _assembled(FreePower(left, 2), kind)
         case FreeSum(left, right):
             return _one(elimination.free_sum(curve(left, kind), curve(right, kind)), law)
         case FreeProduct(left, right) if left == right:
@@ -69,19 +73,19 @@ def curve(law: Law, kind: Arithmetic | None = None) -> Curve:
         case FreeProduct(left, right):
             return _product(left, right, law, kind)
         case Affine(inner, scale, shift):
-            return curve(inner, kind).affine(scale, shift)
+            return _assembled(inner, kind).affine(scale, shift)
         case Compressed(inner, ratio):
-            return curve(inner, kind).corner(ratio)
+            return _assembled(inner, kind).corner(ratio)
         case Padded(inner, ratio):
-            return curve(inner, kind).padding(ratio)
+            return _assembled(inner, kind).padding(ratio)
         case Rectangular(inner, ratio, variance):
-            return curve(inner, kind).gaussian(ratio, variance)
+            return _assembled(inner, kind).gaussian(ratio, variance)
         case FreePower(inner, exponent):
-            return curve(inner, kind).power(exponent)
+            return _assembled(inner, kind).power(exponent)
         case MultiplicativePower(inner, exponent):
             return _multiplicative_power(curve(inner, kind), exponent, law)
         case Inverse(inner):
-            return curve(inner, kind).inverse()
+            return _assembled(inner, kind).inverse()
         case SingularValues(inner):
             return curve(inner, kind).root()
         case Square(inner):
@@ -139,18 +143,18 @@ def _product(left: Law, right: Law, law: Law, kind: Arithmetic) -> Curve:
     for first, second in ((left, right), (right, left)):
         match second:
             case PointMass(location):
-                return _scaled(curve(first, kind), location)
+                return _scaled(_assembled(first, kind), location)
             case Atomic((low, high), (_, mass)) if _is_zero(low):
-                return curve(first, kind).projection(mass, high)
+                return _assembled(first, kind).projection(mass, high)
             case Atomic((high, low), (mass, _)) if _is_zero(low):
-                return curve(first, kind).projection(mass, high)
+                return _assembled(first, kind).projection(mass, high)
     return _one(elimination.free_product(curve(left, kind), curve(right, kind)), law)
 
 
 def _scaled(law: Curve, scale: Any) -> Curve:
     if _is_zero(scale):
         return point_mass(0, law.arithmetic)
-    return law.affine(scale, 0)
+    return law.scaled(scale)
 
 
 def _multiplicative_power(inner: Curve, exponent: Any, law: Law) -> Curve:

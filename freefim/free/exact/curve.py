@@ -6,7 +6,7 @@ changes of coordinates that are monomial. Such a map keeps a polynomial irreduci
 of the coordinates, so that nothing is factored and nothing eliminated.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from freefim.free.exact.arithmetic import Arithmetic, Table
@@ -16,16 +16,40 @@ __all__ = ["Curve", "point_mass"]
 
 @dataclass(frozen=True)
 class Curve:
-    """The polynomial Σ table[i][j] z^i g^j of a law, irreducible and primitive."""
+    """The polynomial Σ table[i][j] z^i g^j of a law, irreducible and primitive.
+
+    The law is that of top/bottom·A, (top, bottom) = `scale`, A with the polynomial in the table:
+    scaling is put off, because shifts by whole numbers keep coefficients small.
+    """
 
     table: Table
     arithmetic: Arithmetic
+    scale: tuple[Any, Any] = (1, 1)
+
+    def settled(self) -> "Curve":
+        """Return the same law with its scale in the table: z = z'/scale, g = scale g'."""
+        top, bottom = self.scale
+        if top == bottom:
+            return self
+        rows = self.arithmetic.linear(_transposed(self.table), bottom, 0, top)
+        table = _transposed(_weighted(rows, top, bottom))
+        return Curve(self.arithmetic.primitive(table), self.arithmetic)
+
+    def scaled(self, scale: Any) -> "Curve":
+        """scale·A."""
+        (p, q), (top, bottom) = self._scalar(scale), self.scale
+        return replace(self, scale=self.arithmetic.quotient(p * top, q * bottom))
 
     def affine(self, scale: Any, shift: Any) -> "Curve":
-        """scale·A + shift: z = (z' - shift)/scale, g = scale g'."""
-        (p, q), (a, b) = self._scalar(scale), self._scalar(shift)
-        rows = self.arithmetic.linear(_transposed(self.table), q * b, -q * a, p * b)
-        return self._made(_transposed(_weighted(rows, p, q)))
+        """scale·A + shift = (scale/b)(b A + a), a/b = shift/scale: z = (z' - a)/b, g = b g'."""
+        law = self.scaled(scale)
+        (p, q), (top, bottom) = self._scalar(shift), law.scale
+        if not p:
+            return law
+        a, b = self.arithmetic.quotient(p * bottom, q * top)
+        rows = self.arithmetic.linear(_transposed(self.table), 1, -a, b)
+        table = self.arithmetic.primitive(_transposed(_weighted(rows, b, 1)))
+        return Curve(table, self.arithmetic, self.arithmetic.quotient(top, bottom * b))
 
     def corner(self, ratio: Any) -> "Curve":
         """Free corner: n = ratio n' + 1 - ratio, g = ratio g'."""
@@ -48,33 +72,29 @@ class Curve:
 
     def gaussian(self, ratio: Any, variance: Any) -> "Curve":
         """X A Xᵀ: n = 1 + ratio (n' - 1), z = z'/(variance ratio n')."""
-        (p, q), (a, b) = self._scalar(ratio), self._scalar(variance)
+        p, q = self._scalar(ratio)
         rows = self.arithmetic.linear(self._by_moments(), p, q - p, q)
-        return self._from_moments(_trimmed(_sheared(_weighted(rows, q * b, a * p), -1)))
+        return self._from_moments(_trimmed(_sheared(_weighted(rows, q, p), -1))).scaled(variance)
 
     def projection(self, mass: Any, value: Any) -> "Curve":
         """Free product with (1-mass) δ_0 + mass δ_value: z = z' n/(value (n - 1 + mass))."""
-        (p, q), (a, b) = self._scalar(mass), self._scalar(value)
+        p, q = self._scalar(mass)
         rows = self.arithmetic.linear(self._by_moments(), 1, q - p, q)  # in q (n - 1 + mass)
-        rows = _trimmed(_sheared(_weighted(rows, q * b, a), -1))
+        rows = _trimmed(_sheared(_weighted(rows, q, 1), -1))
         rows = self.arithmetic.primitive(self.arithmetic.linear(rows, q, p - q, 1))
-        return self._from_moments(_trimmed(_sheared(rows, 1)))
+        return self._from_moments(_trimmed(_sheared(rows, 1))).scaled(value)
 
     def inverse(self) -> "Curve":
         """A^{-1}: z = 1/z', n = 1 - n'."""
-        return self._from_moments(self.arithmetic.linear(self._by_moments()[::-1], -1, 1, 1))
-
-    @property
-    def is_even(self) -> bool:
-        """Whether -A has the law of A."""
-        return not any(any(row) for row in self._by_moments()[1::2])
+        rows = self.arithmetic.linear(self._by_moments()[::-1], -1, 1, 1)
+        return replace(self._from_moments(rows), scale=self.scale[::-1])
 
     def square(self) -> "Curve":
-        """A² for A of a symmetric law: z = √z', n stays."""
+        """A² for A of a symmetric law, settled: z = √z', n stays."""
         return self._from_moments(self._by_moments()[::2])
 
     def root(self) -> "Curve":
-        """Symmetrised root: z = z'², n stays; a factor would be odd or a square: there is none."""
+        """Symmetrised root, settled: z = z'², n stays; a factor would be odd or a square."""
         rows = self._by_moments()
         spread = [[0] * len(rows[0]) for _ in range(2 * len(rows) - 1)]
         spread[::2] = rows
@@ -84,7 +104,7 @@ class Curve:
         return self.arithmetic.scalar(value)
 
     def _made(self, table: Table) -> "Curve":
-        return Curve(self.arithmetic.primitive(table), self.arithmetic)
+        return Curve(self.arithmetic.primitive(table), self.arithmetic, self.scale)
 
     def _by_moments(self) -> Table:
         return by_moments(self.table)

@@ -26,15 +26,17 @@ from freefim.networks.pair_moments import PairMoments
 
 __all__ = ["elu_moments", "hard_tanh_moments", "homogeneous_moments", "shifted_relu_moments"]
 
-_ORDER = 32
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(_ORDER)
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)
 _HALF_PI = 0.5 * math.pi
 _SQRT_HALF = math.sqrt(0.5)
 _INV_SQRT_TWO_PI = 1.0 / math.sqrt(2.0 * math.pi)
 # exp(-x²/2) is below 1e-18 from 9.1 on
 _REACH = 9.1
 _STEEP = 6.5
+_TINY = 1e-100
 _PANELS = 3
+_PLACES = np.concatenate([2 * panel + 1 + _NODES for panel in range(_PANELS)])
+_STEEP_WEIGHTS = np.tile(_WEIGHTS, _PANELS)
 
 
 def _angle(c: Array, d: Array) -> Array:
@@ -47,16 +49,22 @@ def _drop(angle: Array, other: Array) -> Array:
     return drop
 
 
+def _haversine(angle: Array) -> Array:
+    """Return sin²(angle/2); cosines are 1 - 2 of it, and their differences lose nothing."""
+    square: Array = np.square(np.sin(0.5 * angle))
+    return square
+
+
 def _same_kink(x: Array, low: Array, high: Array, end: Array) -> tuple[Array, Array]:
     """∫ e and ∫ |cos t - cos end| e over [low, high] in [0, π/2], e = exp(-x²/(1 + cos t)) / 2π."""
     with np.errstate(divide="ignore"):
         high = np.minimum(high, np.maximum(low, 2.0 * np.arctan(_REACH / np.abs(x))))
     half = 0.5 * (high - low)
-    t = (0.5 * (high + low))[:, None] + half[:, None] * _NODES
-    e = np.exp(-np.square(x)[:, None] / (1.0 + np.cos(t))) * _WEIGHTS
-    weighted = np.abs(_drop(t, end[:, None])) * e
+    p = _haversine((0.5 * (high + low))[:, None] + half[:, None] * _NODES)
+    e = np.exp((-0.5 * np.square(x))[:, None] / (1.0 - p))
+    weighted = np.abs(p - _haversine(end)[:, None]) * e
     scale = half / (2.0 * math.pi)
-    return scale * e.sum(axis=1), scale * weighted.sum(axis=1)
+    return scale * (e @ _WEIGHTS), 2.0 * scale * (weighted @ _WEIGHTS)
 
 
 def _below_steep(x: Array) -> Array:
@@ -66,36 +74,34 @@ def _below_steep(x: Array) -> Array:
 
 
 def _steep_nodes(low: Array, high: Array) -> tuple[Array, Array]:
-    """Nodes and weights on [low, high], 0 < low, for functions of the scale t at every t.
+    """Return p = sin²(t/2) at nodes on [low, high], low > 0 or low = high, and their weights.
 
-    They are even in y with sin(t/2) = sin(high/2) exp(-y).
+    For functions of the scale t near every t: the panels are even in log p.
     """
-    top = np.sin(0.5 * high)
-    half = 0.5 * np.log(top / np.sin(0.5 * low)) / _PANELS
-    places = np.concatenate([2 * panel + 1 + _NODES for panel in range(_PANELS)])
-    t = 2.0 * np.arcsin(top[:, None] * np.exp(-half[:, None] * places))
-    return t, half[:, None] * np.tile(_WEIGHTS, _PANELS) * 2.0 * np.tan(0.5 * t)
+    bottom, top = (np.maximum(_haversine(end), _TINY) for end in (low, high))
+    half = 0.25 * np.log(top / bottom) / _PANELS
+    p = top[:, None] * np.exp((-2.0 * half)[:, None] * _PLACES)
+    return p, (2.0 * half)[:, None] * np.sqrt(p / (1.0 - p)) * _STEEP_WEIGHTS
 
 
 def _opposite_kinks(x: Array, low: Array, high: Array, end: Array) -> tuple[Array, Array]:
     """The same with e = exp(-x²/(1 - cos t)) / 2π, x not 0."""
-    t, width = _steep_nodes(np.clip(_below_steep(x), low, high), high)
-    e = np.exp(-np.square(x)[:, None] / (2.0 * np.square(np.sin(0.5 * t)))) * width
-    weighted = np.abs(_drop(t, end[:, None])) * e
-    return e.sum(axis=1) / (2.0 * math.pi), weighted.sum(axis=1) / (2.0 * math.pi)
+    p, width = _steep_nodes(np.clip(_below_steep(x), low, high), high)
+    e = np.exp((-0.5 * np.square(x))[:, None] / p) * width
+    weighted = np.abs(p - _haversine(end)[:, None]) * e
+    return e.sum(axis=1) / (2.0 * math.pi), weighted.sum(axis=1) / math.pi
 
 
 def _both_kinks(x: Array, low: Array, high: Array, end: Array) -> tuple[Array, Array]:
     """The same with the difference of the two exponentials, which is positive."""
     middle = np.clip(_below_steep(x), low, high)
     alone, alone_weighted = _same_kink(x, low, middle, end)
-    t, width = _steep_nodes(middle, high)
-    exponent = np.square(x)[:, None] / (2.0 * np.square(np.cos(0.5 * t)))
-    excess = 2.0 * np.square(x)[:, None] * np.cos(t) / np.square(np.sin(t))
-    e = -np.exp(-exponent) * np.expm1(-excess) * width
-    weighted = np.abs(_drop(t, end[:, None])) * e
+    p, width = _steep_nodes(middle, high)
+    exponent = (0.5 * np.square(x))[:, None] / (1.0 - p)
+    e = -np.exp(-exponent) * np.expm1(-exponent * (1.0 - 2.0 * p) / p) * width
+    weighted = np.abs(p - _haversine(end)[:, None]) * e
     scale = 1.0 / (2.0 * math.pi)
-    return alone + scale * e.sum(axis=1), alone_weighted + scale * weighted.sum(axis=1)
+    return alone + scale * e.sum(axis=1), alone_weighted + 2.0 * scale * weighted.sum(axis=1)
 
 
 def homogeneous_moments(left: float, q: Array, c: Array, d: Array, second: Array) -> PairMoments:

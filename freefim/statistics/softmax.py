@@ -247,7 +247,7 @@ class SoftmaxFisher(Problem, SoftmaxFormulas):
     net, width, samples, outputs, input_correlation
         As in `FisherStatistics`; `outputs` >= 2 classes.
     probabilities : array_like, shape (samples, outputs), optional
-        Class probabilities; None samples them from the mean-field law of the outputs.
+        Class probabilities; none given, they are sampled from the mean-field law of the outputs.
     seed : int
         Of that sample.
 
@@ -283,6 +283,10 @@ class SoftmaxFisher(Problem, SoftmaxFormulas):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        seed: Any = self.seed
+        if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or seed < 0:
+            raise SpecError(f"seed must be an integer >= 0, got {seed!r}")
+        object.__setattr__(self, "seed", int(seed))
         rows: Any = self.probabilities
         if rows is None or len(rows) == 0:
             rows = self._sampled()

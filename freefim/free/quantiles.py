@@ -16,10 +16,12 @@ __all__ = ["expect", "icdf"]
 Array = NDArray[np.float64]
 
 
-_SETTLED, _ACCEPTED, _ABSOLUTE = 1e-13, 1e-9, 1e-6
+_SETTLED, _ACCEPTED = 1e-13, 1e-9
+# Where a mean does not exist on a band without end, a smooth measure of size grows by more.
+_GROWTH = 1e-5
 _MOST_SPLITS = 512
 # Logarithm of the largest place looked at on a band without end.
-_MAGNITUDES = 300.0
+_MAGNITUDES = 80.0
 
 
 def expect(solution: "Solution", function: Callable[[Array], ArrayLike]) -> float:
@@ -30,23 +32,33 @@ def expect(solution: "Solution", function: Callable[[Array], ArrayLike]) -> floa
     if not solution.bands:
         return atoms
     unbounded = bool(np.any(np.isinf(solution.bands)))
-    splits, last, change, size, growth = 1, np.nan, np.inf, 0.0, np.inf
+    splits, last, change, size = 1, np.nan, np.inf, 0.0
+    scale, smooth, growth = 0.0, np.inf, np.inf if unbounded else 0.0
     while splits <= _MOST_SPLITS:
         x, weights = solution.nodes(splits)
-        parts = _values(function, x[weights != 0.0]) * weights[weights != 0.0]
-        total, before = atoms + float(np.sum(parts)), size
-        size = abs(atoms) + float(np.sum(np.abs(parts)))
-        change, growth = abs(total - last), abs(size - before)
-        # where there is a mean, that of the absolute value settles too
-        if change <= _SETTLED * size and (growth <= _ABSOLUTE * size or not unbounded):
+        x, weights = x[weights != 0.0], weights[weights != 0.0]
+        values = _values(function, x)
+        total = atoms + float(np.sum(values * weights))
+        size = abs(atoms) + float(np.sum(np.abs(values * weights)))
+        change = abs(total - last)
+        if unbounded:
+            # where there is a mean, that of the absolute value settles too, here without its kinks
+            scale = scale or size
+            smooth, before = float(np.sum(np.hypot(values, scale) * weights)), smooth
+            growth = abs(smooth - before)
+        if change <= _SETTLED * size and growth <= _GROWTH * size:
             return total
         last = total
         splits *= 2
-    if change <= _ACCEPTED * size and (growth <= _ABSOLUTE * size or not unbounded):
+    if change <= _ACCEPTED * size and growth <= _GROWTH * size:
         return last
     raise ConvergenceError(
         f"the mean of the function did not settle: {last!r}, still moving by {change:.1e}; "
-        "the mass of an interval is a difference of cdf"
+        + (
+            "a law without bounds may give it none"
+            if unbounded
+            else "the mass of an interval is a difference of cdf"
+        )
     )
 
 

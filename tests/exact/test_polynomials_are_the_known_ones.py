@@ -19,6 +19,7 @@ from freefim.free.laws.named import (
     Wachter,
 )
 from freefim.free.trees.nodes import (
+    Affine,
     Compressed,
     FreePower,
     FreeProduct,
@@ -100,6 +101,15 @@ def test_the_jacobi_law_is_the_closed_form():
     want = z * (1 - z) * G**2 - ((1 / p + 1 / q - 2) * z - (1 / p - 1)) * G + (1 / p + 1 / q - 1)
     found = polynomial(Wachter(p, q)).as_expr()
     assert not sympy.cancel(found / sympy.nsimplify(want)).has(z, G)
+
+
+def test_the_zero_law_swallows_factors():
+    zero = Affine(PointMass(1), 1, -1)
+    assert polynomial(FreeProduct(COIN, PointMass(0))).as_expr() == z * G - 1
+    assert polynomial(FreeProduct(COIN, zero)).as_expr() == z * G - 1
+    assert polynomial(FreeProduct(FreeProduct(COIN, COIN), zero)).as_expr() == z * G - 1
+    assert polynomial(MultiplicativePower(zero, 3)).as_expr() == z * G - 1
+    assert polynomial(Rectangular(Compressed(Padded(zero, HALF), HALF), 2)).as_expr() == z * G - 1
 
 
 def test_a_free_sum_of_fair_coins_is_the_arcsine_law():

@@ -31,8 +31,13 @@ class Curve:
         top, bottom = self.scale
         if top == bottom:
             return self
-        rows = self.arithmetic.linear(_transposed(self.table), bottom, 0, top)
-        table = _transposed(_weighted(rows, top, bottom))
+        last, width = len(self.table) - 1, len(self.table[0])
+        degree = last + width - 1
+        weights = [top**k * bottom ** (degree - k) for k in range(degree + 1)]
+        table = [
+            [c * weights[last - i + j] if c else 0 for j, c in enumerate(row)]
+            for i, row in enumerate(self.table)
+        ]
         return Curve(self.arithmetic.primitive(table), self.arithmetic)
 
     def scaled(self, scale: Any) -> "Curve":

@@ -25,6 +25,9 @@ def free_sum(left: Curve, right: Curve) -> list[Curve]:
 def free_product(left: Curve, right: Curve) -> list[Curve]:
     """Irreducible curves, one of which is that of A B: z = z_A z_B (1 - 1/n) at equal n."""
     left_rows, right_rows = by_moments(left.table), by_moments(right.table)
+    for curve, rows in ((left, left_rows), (right, right_rows)):
+        if len(rows) == 1:  # n = 1: the zero law
+            return [curve]
     if len(left_rows) == 2:
         left_rows, right_rows = right_rows, left_rows
     field = ring(left.arithmetic)
@@ -43,6 +46,8 @@ def multiplicative_power(curve: Curve, top: int, bottom: int) -> list[Curve]:
     field = ring(curve.arithmetic)
     w, z, n = field.w, field.z, field.x
     rows = field.rows(by_moments(curve.table))
+    if len(rows) == 1:  # n = 1: the zero law
+        return [curve]
     lower, upper = z**bottom * n ** (top - bottom), (n - 1) ** (top - bottom)
     if len(rows) == 2:  # w = -rows[0]/rows[1]
         found = lower * rows[1] ** top - upper * (-rows[0]) ** top

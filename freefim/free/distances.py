@@ -22,6 +22,8 @@ _ALIGNMENT = 1e-9
 def between_laws(first: "Solution", second: "Solution", kind: str) -> float:
     """Distance between two solved laws."""
     _check_kind(kind)
+    _check_bounded(first)
+    _check_bounded(second)
     points = np.unique(np.concatenate([_grid(first), _grid(second)]))
     if kind == "wasserstein":
         return _area(lambda x: np.abs(first.cdf(x) - second.cdf(x)), points)
@@ -33,6 +35,7 @@ def between_laws(first: "Solution", second: "Solution", kind: str) -> float:
 def to_eigenvalues(law: "Solution", eigenvalues: Array, kind: str) -> float:
     """Distance of a solved law to the empirical law of eigenvalues, pooled."""
     _check_kind(kind)
+    _check_bounded(law)
     sample = np.sort(eigenvalues, axis=None)
     if sample.size == 0 or not np.all(np.isfinite(sample)):
         raise SpecError(f"eigenvalues must be finite and at least one, got {eigenvalues!r}")
@@ -75,6 +78,11 @@ def _scale(law: "Solution") -> float:
 def _check_kind(kind: str) -> None:
     if kind not in _KINDS:
         raise SpecError(f"kind must be one of {', '.join(map(repr, _KINDS))}, got {kind!r}")
+
+
+def _check_bounded(law: "Solution") -> None:
+    if not np.all(np.isfinite(law.bands)):
+        raise SpecError(f"a distance needs laws of bounded support, got one on {law.bands!r}")
 
 
 def _grid(law: "Solution") -> Array:

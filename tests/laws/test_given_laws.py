@@ -209,7 +209,7 @@ def test_law_of_a_network_is_a_leaf_at_its_own_accuracy(network):
     unshifted = ChainLaw(Chain(law.chain.start, law.chain.moves[:-1])) if shift else law
     leaf = Computed(unshifted)
     z = np.array([0.5 + 0.3j, 1 + 0.1j, -0.2 + 0.05j, -1 + 0j, 40.0])
-    allowed = 1e-11 + 10 * law.accuracy.mass_defect
+    allowed = 1e-11 + leaf.accuracy.tail
     assert leaf.cauchy(z) == pytest.approx(unshifted.cauchy(z), abs=allowed)
     assert law.construction.moments(3) == pytest.approx([float(m) for m in law.moments(3)])
 
@@ -232,6 +232,16 @@ def test_a_law_without_bounds_is_a_law():
 def test_what_has_no_mean_under_a_cauchy_law_is_not_given_one(function):
     with pytest.raises(ConvergenceError, match="did not settle"):
         Cauchy(1).expect(function)
+
+
+def test_distances_of_laws_without_bounds_are_refused():
+    for call in (
+        lambda: Cauchy(1).distance(Uniform(0, 1)),
+        lambda: Uniform(0, 1).distance(Cauchy(1), "ks"),
+        lambda: Cauchy(1).distance([0.0, 1.0], "ks"),
+    ):
+        with pytest.raises(SpecError, match="bounded support"):
+            call()
 
 
 def test_quantiles_of_a_cauchy_law_at_every_scale():

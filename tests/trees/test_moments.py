@@ -11,6 +11,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from freefim.errors import SpecError
+from freefim.free.chains.chain import Affine as ChainAffine
+from freefim.free.chains.chain import Chain, Gaussian, Product
+from freefim.free.chains.chain_law import ChainLaw
 from freefim.free.laws.given import Atomic, Cauchy, Empirical, PointMass, Uniform
 from freefim.free.laws.named import (
     Arcsine,
@@ -22,6 +25,7 @@ from freefim.free.laws.named import (
     Semicircle,
     Wachter,
 )
+from freefim.free.leaves.leaf import TwoPoint
 from freefim.free.trees.knowledge import is_symmetric
 from freefim.free.trees.moments import tree_cumulants, tree_moments
 from freefim.free.trees.nodes import (
@@ -322,6 +326,19 @@ def test_symbolic_moments_take_numbers(ratio, variance):
     numeric = (MarchenkoPastur(ratio) @ MarchenkoPastur(variance)) + Semicircle(variance)
     want = [sympy.Rational(m) for m in map(Fraction, numeric.moments(4))]
     assert [m.subs(values) for m in symbolic.moments(4)] == want
+
+
+def test_symbolic_network_has_the_moments_of_its_numbers():
+    q, s, a = sympy.symbols("q s a", positive=True)
+
+    def chain(q, s, a):
+        gate = Product(TwoPoint(0, 1, a, 1 - a))
+        return ChainLaw(Chain(q, (gate, Gaussian(1, s), ChainAffine(1, q), gate)))
+
+    numbers = Fraction(3, 2), Fraction(2, 3), Fraction(3, 4)
+    values = dict(zip((q, s, a), map(sympy.Rational, numbers), strict=True))
+    want = [sympy.Rational(m) for m in chain(*numbers).moments(4)]
+    assert [m.subs(values) for m in chain(q, s, a).moments(4)] == want
 
 
 def test_algebraic_numbers_stay_exact():

@@ -89,6 +89,10 @@ class ChainLaw(Law):
 
     def moments(self, order: int) -> "tuple[Fraction | float, ...]":
         """Moments E x, …, E x^order by power series; exact rationals if the chain is rational."""
+        from freefim.free.trees.knowledge import has_symbols
+
+        if has_symbols(self):
+            return super().moments(order)
         with _in_range():
             return chain_moments(self.chain, order)
 
@@ -97,7 +101,7 @@ class ChainLaw(Law):
         counts = isinstance(k, Integral) and not isinstance(k, bool)
         if digits is None and counts and 0 < k <= _SERIES_ORDERS:
             return self.moments(int(k))[-1]
-        if digits is None and counts:
+        if digits is None and counts and k > 0:
             return self.expect(lambda x: x ** int(k))
         return super().moment(k, digits)
 

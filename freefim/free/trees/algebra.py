@@ -160,6 +160,7 @@ def affine(law: Law, scale: Number, shift: Number) -> Law:
 
 def compress(law: Law, ratio: Number) -> Law:
     """Return the law of a free corner of relative size `ratio`, unnormalised: R(ratio·g)."""
+    law = _checked(law)
     node = nodes.Compressed(law, ratio)
     match law:
         case _ if node.ratio == 1:
@@ -177,6 +178,7 @@ def compress(law: Law, ratio: Number) -> Law:
 
 def pad(law: Law, ratio: Number) -> Law:
     """Return ratio·(the law) + (1 - ratio)·(the point mass at 0)."""
+    law = _checked(law)
     node = nodes.Padded(law, ratio)
     match law:
         case _ if node.ratio == 1:
@@ -193,6 +195,7 @@ def pad(law: Law, ratio: Number) -> Law:
 
 def free_power(law: Law, exponent: Number) -> Law:
     """Return the free additive power, R = exponent·R_A, exponent >= 1."""
+    law = _checked(law)
     node = nodes.FreePower(law, exponent)
     t = node.exponent
     match law:
@@ -213,6 +216,7 @@ def free_power(law: Law, exponent: Number) -> Law:
 
 def multiplicative_power(law: Law, exponent: Number) -> Law:
     """Return the free multiplicative power, S = S_A^exponent, exponent >= 1, A >= 0."""
+    law = _checked(law)
     node = nodes.MultiplicativePower(law, exponent)
     t = node.exponent
     match law:
@@ -227,6 +231,7 @@ def multiplicative_power(law: Law, exponent: Number) -> Law:
 
 def inverse(law: Law) -> Law:
     """Return the law of A^{-1}; the law without mass at 0, on one side of 0."""
+    law = _checked(law)
     node = nodes.Inverse(law)
     match law:
         case PointMass(a):
@@ -242,6 +247,7 @@ def inverse(law: Law) -> Law:
 
 def singular_values(law: Law) -> Law:
     """Return the symmetrised singular values: ±√A with equal weights, A >= 0."""
+    law = _checked(law)
     node = nodes.SingularValues(law)
     match law:
         case PointMass(a) if a == 0:
@@ -253,6 +259,7 @@ def singular_values(law: Law) -> Law:
 
 def square(law: Law) -> Law:
     """Return the law of A²; finitely many atoms, or a symmetric law."""
+    law = _checked(law)
     match law:
         case PointMass(a):
             return PointMass(a * a)
@@ -268,11 +275,12 @@ def square(law: Law) -> Law:
             return Arcsine(0, right * right)
         case nodes.Affine(inner, scale, shift) if shift == 0:
             return affine(square(inner), scale * scale, 0)
-    return nodes.Square(_checked(law))
+    return nodes.Square(law)
 
 
 def rectangular(law: Law, ratio: Number, variance: Number = 1) -> Law:
     """Return the law of X A Xᵀ, X Gaussian n_out × n_in of variance/n_in, ratio = n_out/n_in."""
+    law = _checked(law)
     node = nodes.Rectangular(law, ratio, variance)
     match law:
         case PointMass(a) if a == 0:

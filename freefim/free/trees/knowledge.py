@@ -15,7 +15,7 @@ from freefim.free.chains.chain_law import ChainLaw
 from freefim.free.law import Law
 from freefim.free.laws.density import Computed, Density
 from freefim.free.laws.given import Atomic, Cauchy, Empirical, PointMass, Uniform
-from freefim.free.laws.numbers import is_symbolic, real
+from freefim.free.laws.numbers import is_number, is_symbolic, real
 from freefim.free.trees.nodes import (
     Affine,
     Compressed,
@@ -72,6 +72,10 @@ def parts(law: Law) -> tuple[Law, ...]:
 
 def parameters(law: Law) -> list[Any]:
     """Return the numbers that a law holds itself, without those of its parts."""
+    if isinstance(law, ChainLaw):
+        holders = [getattr(move, "leaf", move) for move in law.chain.moves]
+        held = [value for holder in holders for value in vars(holder).values()]
+        return [law.chain.start, *(value for value in held if is_number(value))]
     values: list[Any] = []
     for name in _FIELDS:
         held = vars(law).get(name)

@@ -13,7 +13,7 @@ from freefim.free.law import Law
 from freefim.free.laws.given import Atomic, Cauchy, Empirical, PointMass, Uniform
 from freefim.free.laws.named import FreePoisson, Semicircle
 from freefim.free.laws.numbers import Number, is_exact, is_symbolic, plain, real
-from freefim.free.trees.knowledge import enclosure, parameters, parts
+from freefim.free.trees.knowledge import enclosure, has_symbols, parameters, parts
 from freefim.free.trees.nodes import (
     Affine,
     Compressed,
@@ -125,7 +125,7 @@ def _numbers(law: Law) -> list[Number]:
         case PointMass() | Atomic() | Empirical() | Uniform() | Cauchy():
             return parameters(law)
         case ChainLaw():
-            return list(chain_moments(law.chain, 1))
+            return parameters(law) if has_symbols(law) else list(chain_moments(law.chain, 1))
         case Inverse():
             return [*_numbers(law.law), *parameters(law), 0.5]
         case Semicircle() | FreePoisson() | NamedLaw():
@@ -193,6 +193,10 @@ def _moments(law: Law, n: int, field: _Field) -> Series:
             psi = [lift(0), *_moments(inner, n, field)]
             level = [lift(variance) * m for m in [lift(ratio), *psi[1:]]]
             return [m / lift(ratio) for m in substituted(psi, level)[1:]]
+        case ChainLaw() if has_symbols(law):
+            from freefim.free.exact.chains import unrolled
+
+            return _moments(unrolled(law), n, field)
         case ChainLaw(chain):
             return [lift(m) for m in chain_moments(chain, n)]
     return [lift(_mean_of_power(law, k)) for k in range(1, n + 1)]

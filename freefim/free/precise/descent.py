@@ -13,7 +13,7 @@ from freefim.free.precise.program import Program
 
 __all__ = ["descend"]
 
-_TOLERANCE = 1e-9
+_TOLERANCE = 1e-7
 _ROUNDS = 8
 # Shares of the height that a step keeps: the longest step, and the shortest before giving up.
 _LONGEST, _SHORTEST = 0.1, 0.995

@@ -76,8 +76,8 @@ def on_sheet(program: Program, state: State, target: Number, *, real: bool) -> b
     sides[len(program.steps) - 1] = 1
     for place in range(len(program.steps) - 1, -1, -1):
         step, (z, dz, g, _) = program.steps[place], state.points[place]
-        height = dz @ moved if real else z
-        height = height.real if real else height.imag
+        # places that a square root takes off the real line stay where they are
+        height = (dz @ moved).real if real and z.imag == 0 else z.imag
         side = sides[place] or (1 if height > 0 else -1)
         if place not in exempt and not side * height > 0:
             return False
@@ -100,7 +100,7 @@ def _side_below(step: Any, operand: int, side: int, z: Number) -> int:
         case "inverse":
             return -side
         case "singular_values":
-            return side if z.real > 0 else -side
+            return side if z.real > 0 else -side if z.real < 0 else 0
         case "product" if step.signed[1 - operand]:
             return 0
     return side

@@ -85,20 +85,43 @@ class Solver:
             start = [u.real for u in state.unknowns]
         with mp.workdps(2 * self.digits + 2 * _GUARD):
             program = self._program()
-            # away from poles, the determinant of the tied equations vanishes with dx/dw
-            found = mp.findroot(
-                lambda *w: _standing(program, w, state.roots), tuple(start),
-                tol=mp.mpf(10) ** (-2 * self.digits), verify=False, maxsteps=60,
-            )  # fmt: skip
-            unknowns = list(found) if hasattr(found, "rows") else [found]
-            points, _ = program.run(_vector(unknowns), dict(state.roots))
-            place = points[-1][0].real
-            if not abs(place - end) < mp.mpf(10) ** -8 * scale:
-                raise ConvergenceError(
-                    f"dx/dw does not vanish near the edge {end!r}: it is no square-root edge"
-                )
+            for search in (self._soft_edge, self._hard_edge):
+                try:
+                    place = search(program, start, state.roots)
+                except (ArithmeticError, ValueError):
+                    continue
+                if abs(place - end) < mp.mpf(10) ** -8 * scale:
+                    break
+            else:
+                raise ConvergenceError(f"no square-root edge near {end!r}, soft or hard")
         with mp.workdps(self.digits):
             return +place
+
+    def _soft_edge(self, program: Program, start: list[Any], roots: dict[int, Any]) -> Any:
+        """Where dx/dw vanishes: away from poles, where the tied equations are singular."""
+        from mpmath import mp
+
+        found = mp.findroot(
+            lambda *w: _standing(program, w, roots), tuple(start),
+            tol=mp.mpf(10) ** (-2 * self.digits), verify=False, maxsteps=60,
+        )  # fmt: skip
+        unknowns = list(found) if hasattr(found, "rows") else [found]
+        return program.run(_vector(unknowns), dict(roots))[0][-1][0].real
+
+    def _hard_edge(self, program: Program, start: list[Any], roots: dict[int, Any]) -> Any:
+        """Where G has a pole without mass; for one unknown, by Newton on 1/G."""
+        from mpmath import mp
+
+        if len(start) > 1:
+            raise ConvergenceError("hard edges of joint laws are not polished")
+        w = mp.mpc(start[0])
+        for _ in range(60):
+            z, _, g, slope = program.run(_vector([w]), dict(roots))[0][-1]
+            step = g / slope[0]
+            if abs(step) <= mp.mpf(10) ** (-self.digits - _GUARD) * abs(w):
+                return z.real
+            w = w + step
+        raise ConvergenceError("no pole of G")
 
     def moment(self, k: int) -> Any:
         """Moment by the trapezoid rule on a circle around the support."""

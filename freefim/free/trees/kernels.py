@@ -95,7 +95,7 @@ def leaf_values(data, offset, w):
                 v, dv, mass, _ = series_values(data, at, u)
             else:
                 v, dv, mass, _ = panel_values(data, at, u)
-            if tiny:
+            if tiny and abs(v.imag) < 1e-9 * abs(v):  # not inside its own band
                 v, dv = complex(v.real, w.imag * dv.real), complex(dv.real, 0.0)
             g += v
             dg += dv
@@ -168,13 +168,14 @@ def panel_values(data, at, w):
         below, above = (w - left) / half, (w - right) / half
         u = 0.5 * (below + above)
         size = abs(u + cmath.sqrt(below) * cmath.sqrt(above))
-        logs = cmath.log(below) - cmath.log(above)
-        q[0] = 0.5 * logs
+        # two equal logarithms far out
+        q[0] = cmath.atanh(1.0 / u) if abs(u) > 2.0 else 0.5 * (cmath.log(below) - cmath.log(above))
         if 2 * n * math.log(size) < 9.0:  # upwards while the growing solution P_k stays small
             q[1] = u * q[0] - 1.0
             for k in range(2, n + 1):
                 q[k] = ((2 * k - 1) * u * q[k - 1] - (k - 1) * q[k - 2]) / k
         else:
+            head = q[0]
             top = min(n + 2 + int(19.0 / math.log(size)), 238)
             q[top + 1], q[top] = 0j, 1e-200 + 0j
             for k in range(top, 0, -1):
@@ -182,7 +183,7 @@ def panel_values(data, at, w):
                 if abs(q[k - 1]) > 1e100:
                     for i in range(k - 1, min(top, n + 1) + 1):
                         q[i] *= 1e-200
-            scale = 0.5 * logs / q[0]
+            scale = head / q[0]
             for k in range(min(n + 1, top) + 1):
                 q[k] *= scale
         product = below * above
@@ -434,7 +435,8 @@ def newton(prog, target, w, work, steps):
             share = max(share, step / abs(w[j]))
         g = g + eg + tau * dg
         # at a double root steps only halve: no sign of convergence
-        small = size < 1e-7 and size < 0.2 * last
+        near = last < math.inf or abs(target - z) < 0.8 * abs(z)
+        small = near and size < 1e-7 and size < 0.2 * last
         small = small or blur < 2e-15 or (blur < 1e-9 and size >= 0.7 * last)
         scale = 1.0 if share < 1.0 or small else 1.0 / share
         for j in range(k):
@@ -644,6 +646,12 @@ def approach(prog, start, begin, target, speck, w, work, steps, slope, trial):
     return LOST, 0j
 
 
+@kernel
+def mass_above(prog, w, work):
+    """Mass to the right of a point of a gap."""
+    return trace(prog, w, work)[0].imag / math.pi
+
+
 @inline
 def room(walls, first, final, radius, w):
     """How far an unknown may move on the line: to its next wall; far out, beyond infinity."""
@@ -679,7 +687,8 @@ def shifted(w, center, radius, step):
 def fold(prog, frame, walls, speck, direction, w, work, steps, slope, trial, out):
     """Follow the real curve from a point of a gap (w, changed) to the end of the gap.
 
-    frame (k, 4): per leaf first wall, final wall, center, radius. out: x, curvature. Status: 0
+    frame (k, 4): per leaf first wall, final wall, center, radius. out: x, curvature, and the mass above the
+    place of the fourth. Status: 0
     lost, 1 a fold, 2 a wall (an atom, or an edge there), 3 the curve ends at z = 0. Then w holds
     the end, slope the tangents by the first unknown.
     """
@@ -690,7 +699,7 @@ def fold(prog, frame, walls, speck, direction, w, work, steps, slope, trial, out
     share = 0.5
     d_here, started = dz.real, abs(dz.real)
     scale = prog[3][1 + k]
-    out[1] = 0.0
+    out[1], out[2], out[3] = 0.0, mass_above(prog, w, work), z.real
     predicted = math.inf
     found = False
     high = w.copy()
@@ -736,6 +745,10 @@ def fold(prog, frame, walls, speck, direction, w, work, steps, slope, trial, out
         out[1] = slope_d
         w[:] = trial
         z, d_here = z_new, dz_new.real
+        if abs(z.real) > 1e-9 * scale:
+            # at 0 the arguments of logarithms are lost
+            out[2], out[3] = mass_above(prog, w, work), z.real
+            sweep(prog, w, work)
         unwind(prog, 1.0 + 0j, 0.0, work, slope)
         share = min(0.5, 1.5 * share)
     if not found:
@@ -995,12 +1008,6 @@ def evaluate(prog, kinds, x_edges, first, cuts, coefs, start, begin, speck, band
         else:
             out[i] = g
     return failures
-
-
-@kernel
-def mass_above(prog, w, work):
-    """Mass to the right of a point of a gap."""
-    return trace(prog, w, work)[0].imag / math.pi
 
 
 @kernel

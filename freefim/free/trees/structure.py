@@ -144,23 +144,22 @@ class Searcher:
 
         machine = self.machine
         for _ in range(len(self.atoms) + 1):
-            begun, out = self.mass_above(w), np.zeros(2)
+            begun, out = self.mass_above(w), np.zeros(4)
             w, first = w.copy(), self.place(w)
             status = fold(
                 machine.prog, machine.frame, machine.walls, machine.speck, float(direction), w,
                 machine.work, machine.steps, machine.slope, machine.trial, out,
             )  # fmt: skip
-            x, above = float(out[0]), self.mass_above(w)
+            x, safe = float(out[0]), float(out[3])
+            above = float(out[2]) - direction * self._between(safe, x)
             if status == 0:
                 raise ConvergenceError(f"a gap was lost near {x!r}")
             near = [a for a in self.atoms if abs(a[0] - x) <= _NEAR * machine.scale]
             if status != _WALL or not near:
-                low, high = min(first, x), max(first, x)
-                passed = sum(m for a, m in self.atoms if low < a < high)
-                wrong = abs(abs(begun - above) - passed)
-                if wrong > 1e-9 and abs(wrong - self._atoms_at(x, x)) > 1e-9:
+                passed = self._between(first, safe)
+                if abs(abs(begun - float(out[2])) - passed) > 1e-9:
                     raise ConvergenceError(
-                        f"the mass {abs(begun - above)!r} lies between a gap at {first!r} and its "
+                        f"the mass {abs(begun - float(out[2]))!r} lies between a gap at {first!r} and its "
                         f"edge at {x!r}, where the atoms have {passed!r}"
                     )
                 break
@@ -184,6 +183,10 @@ class Searcher:
     def _like_root(self) -> bool:
         """Whether a band that starts at 0 has the density x^(-1/2) there."""
         return abs(self._growth() - 0.5) < _LIKE_ROOT
+
+    def _between(self, x: float, y: float) -> float:
+        """Mass of the atoms between two points."""
+        return sum(mass for at, mass in self.atoms if min(x, y) < at < max(x, y))
 
     def _atoms_at(self, a: float, b: float) -> float:
         """Mass of the atoms on [a, b], to rounding."""

@@ -74,8 +74,8 @@ def parameters(law: Law) -> list[Any]:
     """Return the numbers that a law holds itself, without those of its parts."""
     if isinstance(law, ChainLaw):
         holders = [getattr(move, "leaf", move) for move in law.chain.moves]
-        held = [value for holder in holders for value in vars(holder).values()]
-        return [law.chain.start, *(value for value in held if is_number(value))]
+        inner = [value for holder in holders for value in vars(holder).values()]
+        return [law.chain.start, *(value for value in inner if is_number(value))]
     values: list[Any] = []
     for name in _FIELDS:
         held = vars(law).get(name)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from freefim.errors import ConvergenceError
 from freefim.free.joint.adaptive_panels import FLOOR, MOST_PANELS, Tracer
 from freefim.free.joint.edges import Edge, outer_edge
-from freefim.free.joint.gaps import GapFoundError, GapPiece, gap_around, look_for_gap
+from freefim.free.joint.gaps import FAINTEST, GapFoundError, GapPiece, gap_around, look_for_gap
 from freefim.free.joint.panels import Band
 from freefim.free.joint.program import Program
 from freefim.free.joint.start import descend
@@ -25,7 +25,9 @@ _LEAF, _GAUSSIAN, _CORNER, _PADDING, _AFFINE = range(5)
 _SAMPLES = 24
 _MOST_GAPS = 200
 # What is left of |G| where a continuation may end: the balance tells what is missing.
-_FAINT = 1e-7
+_FAINT = 1e-5
+# How near the faint end of a gap another one belongs to it, relative.
+_BESIDE = 0.05
 # Relative uncertainty of a lowest edge that is told apart from 0.
 _SOFT = 1e-6
 # A density this small, relative to |G|, may be rounding; where it is looked for on a band.
@@ -148,6 +150,9 @@ def bottom_edge(program: Program) -> Edge | None:
     if program.leaves[-1].minimum == 0 and (zero_atom or not lifted):
         return None
     edge = outer_edge(program, right=False)
+    if edge.residual > _SOFT and (piece := gap_around(program, 1e-10 * program.mean)):
+        # A scan that starts to fail far below is replaced by a walk from 0.
+        edge = Edge(piece.right, piece.soft[1], piece.residual)
     # A square root is at its place however near to 0; any other end there is 0 up to rounding.
     seen = edge.soft and edge.residual < _SOFT
     return edge if edge.y > (0.0 if seen else 1e-10 * program.mean) else None
@@ -214,8 +219,14 @@ def solve_bands(
 
     def learn(piece: GapPiece) -> bool:
         """Take in a gap, as far as it holds no place known to lie in a band."""
-        if any(piece.left < place < piece.right for place in known):
-            piece = gap_around(program, piece.inside, known) or piece
+        faint = sum(
+            (not old.soft[0] and (1 - _BESIDE) * old.left < piece.inside <= old.left)
+            or (not old.soft[1] and old.right <= piece.inside < (1 + _BESIDE) * old.right)
+            for old in pieces
+        )
+        if faint or any(piece.left < place < piece.right for place in known):
+            # Rounding passes for density where one gap is found beside the faint end of another.
+            piece = gap_around(program, piece.inside, known, FAINTEST * 10.0**faint) or piece
         news = piece not in pieces
         if news:
             pieces.append(piece)

@@ -14,7 +14,7 @@ from freefim.errors import ConvergenceError
 from freefim.free.joint.program import Program
 from freefim.free.joint.start import descend, is_real
 
-__all__ = ["GapFoundError", "GapPiece", "gap_around", "look_for_gap"]
+__all__ = ["FAINTEST", "GapFoundError", "GapPiece", "gap_around", "look_for_gap"]
 
 _Nodes = NDArray[np.complex128]
 _AFFINE = 4
@@ -27,7 +27,7 @@ _PART, _FORESEEN = 0.75, 0.25
 #: Largest blur of a real solution next to an edge; growth of the speed of its unknowns there.
 _BLURRED, _GROWTH = 1e-5, 300.0
 #: Im n below which no density is seen, relative.
-_CLEAR = 1e-10
+FAINTEST = 1e-10
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class _Walk:
 
     def __init__(self, program: Program, log_y: float, n: float, w: _Nodes, dw: _Nodes):
         self.program, self.log_y, self.n, self.w, self.dw = program, log_y, n, w, dw
-        self.clear = log_y
+        self.clear, self.seen = log_y, FAINTEST
         ops, pars = program.arrays[:2]
         shifts = pars[(ops == _AFFINE) & (pars[:, 1] != 0), 1]
         self.scale = np.concatenate([[leaf.maximum for leaf in program.leaves], shifts])
@@ -82,7 +82,7 @@ class _Walk:
             return False
         self.log_y, self.w, self.dw, self.speed = to, w[0].real + 0j, dw[0], speed
         self.n = float(n[0].real)
-        if n[0].imag > -_CLEAR * abs(n[0]):
+        if n[0].imag > -self.seen * abs(n[0]):
             self.clear = to
         return True
 
@@ -114,24 +114,28 @@ class _Walk:
         return float(np.exp(self.log_y + direction * rest)), soft, max(step, 1e-4 * rest)
 
 
-def gap_around(program: Program, y: float, known: Sequence[float] = ()) -> GapPiece | None:
+def gap_around(
+    program: Program, y: float, known: Sequence[float] = (), seen: float = FAINTEST
+) -> GapPiece | None:
     """The gap that holds y, None if y lies in a band.
 
     The walk through the gap steps over very narrow bands; places `known` to lie in some stop it.
+    Where an edge fades out, the gap ends with Im n below `seen`, relative.
     """
     try:
         n, w, dw = descend(program, complex(y))
     except ConvergenceError:
         return None
-    if not is_real(n, program.blur) or n.imag < -_CLEAR * abs(n):
+    if not is_real(n, program.blur) or n.imag < -FAINTEST * abs(n):
         return None
     real: _Nodes = np.array(w.real, dtype=complex)
     below = np.log(max((place for place in known if place < y), default=0.0) or 1e-320)
     above = np.log(min((place for place in known if place > y), default=1e300))
-    ends = [
-        _Walk(program, float(np.log(y)), n.real, real, dw).end(side, float(barrier))
-        for side, barrier in ((-1.0, below), (1.0, above))
-    ]
+    ends = []
+    for side, barrier in ((-1.0, below), (1.0, above)):
+        walk = _Walk(program, float(np.log(y)), n.real, real, dw)
+        walk.seen = seen
+        ends.append(walk.end(side, float(barrier)))
     (left, soft_left, r1), (right, soft_right, r2) = ends
     return GapPiece(y, left, right, (soft_left, soft_right), max(r1, r2))
 

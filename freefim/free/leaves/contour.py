@@ -35,7 +35,7 @@ _ZERO_FLOOR, _LIMIT_FLOOR = 1e-30, 1e-17
 #: Weights c are left out if c and c/g are below these.
 _NEGLIGIBLE, _NEGLIGIBLE_POLE = 1e-19, 1e-13
 #: Shifts ϑ that are tried; π/2 is as far from the poles above as from their images below.
-_SHIFTS = np.pi / 2 * 0.8 ** np.arange(16)
+_SHIFTS = np.pi / 2 * 0.8 ** np.arange(64)
 #: How many of them are tried, and where the growth of the density along a line is looked up.
 _ATTEMPTS, _PROBES = 8, np.linspace(-12.0, 12.0, 49)
 #: Radius around a zero of φ' within which its Taylor series replaces it.
@@ -69,13 +69,31 @@ def _slopes(piece: Piece, anchors: _Reals, offsets: _Complexes) -> _Complexes:
     return slopes
 
 
-def _lines(path: Path, sign: float, variance: float) -> _Reals:
+def _visible(path: Path, reach: float) -> tuple[float, float]:
+    """The part of the τ-line on which |h| <= reach."""
+    from scipy.optimize import brentq
+
+    def place(tau: float) -> float:
+        anchors, offsets, _ = path.at(np.array([tau], dtype=complex))
+        return float((anchors + offsets).real[0])
+
+    ends = list(path.span)
+    if ends[0] >= ends[1]:
+        return path.span
+    for k, end in enumerate(path.span):
+        side = math.copysign(reach, place(end))
+        if abs(place(end)) > 2 * reach and (place(path.span[1 - k]) - side) * side < 0:
+            ends[k] = brentq(lambda tau, side=side: place(tau) - side, *path.span)
+    return ends[0], ends[1]
+
+
+def _lines(path: Path, span: tuple[float, float], sign: float, variance: float) -> _Reals:
     """Shifts and steps, the longest step first, shape (n, 2).
 
     The error is that of the real line, e^{-2πϑ/s}, times what the density of h grows by on the
     mirror line, at twice the shift.
     """
-    low, high = path.span
+    low, high = span
     probes = np.concatenate([_PROBES, np.linspace(low, high, 16)])
     probes = probes[(low <= probes) & (probes <= high)]
     anchors, offsets, _ = path.at(probes + 2j * sign * _SHIFTS[:, None])
@@ -99,13 +117,13 @@ def _nodes(piece: Piece, variance: float, caution: float) -> _Nodes:
     """Nodes of one piece; `caution` < 1 scales the shift, which makes an independent path."""
     reach = REACH * math.sqrt(variance)
     path = path_of(piece, reach)
-    low, high = path.span
+    low, high = span = _visible(path, 1.5 * reach)
     if high <= low:
         return _Nodes(np.empty(0, complex), np.empty(0, complex))
     rises = piece.value(piece.right, reach) > piece.value(piece.left, reach)
     inwards = isinstance(path, Outwards) and path.side < 0
     sign = 1.0 if rises == inwards else -1.0
-    for shift, step in _lines(path, sign, variance)[:_ATTEMPTS] * caution:
+    for shift, step in _lines(path, span, sign, variance)[:_ATTEMPTS] * caution:
         tau = step * np.arange(np.ceil(low / step), np.floor(high / step) + 1) + 1j * sign * shift
         anchors, offsets, speed = path.at(tau)
         h = anchors + offsets

@@ -4,8 +4,9 @@ With :math:`\varphi(\sqrt q\,x)=\sum_n a_n \mathrm{He}_n(x)/\sqrt{n!}` Mehler's 
 :math:`E\varphi\varphi=\sum_n a_n^2c^n` and :math:`q\,E\varphi'\varphi'=\sum_n n\,a_n^2c^{n-1}`.
 The coefficients come from the trapezoid rule on one grid for all variances. What is left of
 :math:`E\varphi^2` and :math:`q\,E\varphi'^2` after N terms (Parseval) bounds the tail, and the
-same sum on every other node bounds the error of the grid. Where the series is too long (kinks,
-steep sigmoids) the pair (u, v) is integrated over panels, v given u.
+same sum on every other node bounds the error of the grid. Where the series is too long the
+activations of the library have a limiting function (`pair_limits`); for the others, and with
+kinks, the pair (u, v) is integrated over panels, v given u.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 
 from freefim.errors import ConvergenceError
 from freefim.networks.activation_base import Activation, Array
+from freefim.networks.pair_limits import has_limit, limit_moments
 from freefim.networks.pair_moments import PairMoments
 
 __all__ = ["quadrature_moments"]
@@ -116,6 +118,10 @@ def quadrature_moments(
     found[3] = math.inf
     todo = np.flatnonzero(d != 0.0)
     found[:, d == 0.0] = np.stack([second, 0.0 * q, square, 0.0 * q])[:, d == 0.0]
+    wide = todo[has_limit(phi, q[todo], c[todo])]
+    if wide.size:
+        found[:, wide] = limit_moments(phi, q[wide], c[wide], d[wide], second[wide], square[wide])
+        todo = todo[~(found[3, todo] <= _AIMED)]
     for grid in () if phi.kinks else _GRIDS:
         for start in range(0, todo.size, _BATCH):
             at = todo[start : start + _BATCH]

@@ -9,7 +9,7 @@ samples N, of outputs C and of the dimension P of the matrix.
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -91,7 +91,7 @@ class Problem:
         return pair_order_parameters(self.net, self.input_correlation)
 
 
-class GaussianStatistics(Problem):
+class GaussianStatistics(Problem, ABC):
     """Statistics of a matrix (1/N) Σ_k Σ_n ∇f_k(n) ∇f_k(n)ᵀ of a Gaussian output."""
 
     @property

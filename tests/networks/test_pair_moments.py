@@ -277,6 +277,31 @@ def test_series_and_panels_agree_where_the_series_is_long():
     assert series.slope == pytest.approx(panels.slope, rel=1e-9)
 
 
+@pytest.mark.parametrize("phi", SERIES, ids=repr)
+@pytest.mark.parametrize(
+    ("q", "c"),
+    [(60.0, 0.4), (60.0, 0.9), (60.0, -0.99), (300.0, -0.8), (1e3, 0.9999), (1e6, 0.99)],
+)
+def test_large_variances_against_panels(phi, q, c):
+    """A declared kink leads past the series and the limiting functions."""
+    custom = CustomActivation(phi.function, phi.derivative, kinks=(0.0,))
+    got, want = pair_moments(phi, q, c), pair_moments(custom, q, c)
+    second, square = phi.second_moment(q), phi.slope_second_moment(q)
+    bound = max(got.error, 1e-12)
+    assert bound <= 1e-9
+    assert got.product == pytest.approx(want.product, abs=bound * second)
+    assert got.gap == pytest.approx(want.gap, abs=bound * second)
+    assert got.slope == pytest.approx(want.slope, abs=bound * square)
+
+
+@pytest.mark.parametrize("phi", [SiLU(), Softplus()], ids=repr)
+def test_smooth_rectifiers_become_rectifiers(phi):
+    q, c = 1e14, np.array([-0.7, 0.0, 0.5, 0.999])
+    smooth, sharp = pair_moments(phi, q, c), pair_moments(ReLU(), q, c)
+    assert smooth.product == pytest.approx(sharp.product, rel=1e-12)
+    assert smooth.slope == pytest.approx(sharp.slope, rel=1e-12)
+
+
 def test_a_kink_that_was_not_declared_is_found_out():
     with pytest.raises(ConvergenceError):
         shifted = CustomActivation(lambda h: relu(h - 0.3), lambda h: step(h - 0.3))

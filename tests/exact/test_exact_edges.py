@@ -10,10 +10,10 @@ from freefim.free.chains.chain import Affine, Chain, Gaussian, Product
 from freefim.free.chains.chain_law import ChainLaw
 from freefim.free.exact.edges import algebraic_edges
 from freefim.free.exact.polynomial import discriminant
-from freefim.free.laws.given import Atomic
+from freefim.free.laws.given import Atomic, Cauchy
 from freefim.free.laws.named import KestenMcKay, MarchenkoPastur, Semicircle
 from freefim.free.leaves.leaf import TwoPoint
-from freefim.free.trees.nodes import FreeProduct
+from freefim.free.trees.nodes import FreeProduct, FreeSum, Inverse
 
 HALF = Fraction(1, 2)
 sqrt = sympy.sqrt
@@ -52,6 +52,18 @@ def test_edges_in_closed_form():
 def test_edges_of_trees_in_closed_form():
     assert algebraic_edges(KestenMcKay(3)) == (-2 * sqrt(2), 2 * sqrt(2))
     assert algebraic_edges(Semicircle(Fraction(3, 4), 1)) == (1 - sqrt(3), 1 + sqrt(3))
+
+
+def test_inverses_have_inverse_edges():
+    law = MarchenkoPastur(HALF)
+    want = [sympy.radsimp(1 / end) for end in reversed(algebraic_edges(law))]
+    assert list(algebraic_edges(Inverse(law))) == want
+
+
+def test_laws_without_finite_edges_have_none():
+    coin = Atomic((1, 3), (HALF, HALF))
+    assert algebraic_edges(coin) == ()
+    assert algebraic_edges(FreeSum(Cauchy(1), coin)) == ()
 
 
 def test_spurious_roots_are_no_edges():

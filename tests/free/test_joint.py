@@ -485,3 +485,13 @@ def test_a_gap_in_which_the_unknowns_pass_infinity_is_one_gap():
     assert all(abs(mass - 0.5) < 1e-9 for mass in solution.band_masses)
     assert len(solution.bands) == 2
     assert_moments_match(solution, chain, 1e-9)
+
+
+def test_bands_between_isolated_atoms_below_the_lowest_seen_edge_are_found():
+    """Padding isolates atoms of mass 0.13; the scan from far left goes past them and a band."""
+    gate = Product(TwoPoint(0.04, 1.0, 0.5, 0.5))
+    moves = (gate, Padding(0.3046), Affine(1.682, 4.274), gate, Padding(0.6821), Affine(1.682, 4.1))
+    chain = Chain(4.763, moves)
+    solution = solve_joint(chain)
+    assert abs(sum(solution.band_masses) + sum(mass for _, mass in solution.atoms) - 1) < 1e-12
+    assert_moments_match(solution, chain, 1e-12)

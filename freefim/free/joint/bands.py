@@ -215,6 +215,9 @@ def solve_bands(
     Places `known` to lie in bands help where bands are too narrow to be met on the way.
     """
     top, bottom = outer_edge(program, right=True), bottom_edge(program)
+    if bottom is not None and any(place < bottom.y for place in known):
+        # The scan went past atoms and bands; the gaps tell where the lowest band begins.
+        bottom = None
     pieces: list[GapPiece] = []
 
     def learn(piece: GapPiece) -> bool:

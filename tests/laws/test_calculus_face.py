@@ -119,5 +119,5 @@ SAMPLES = {
 def test_random_matrices_follow_the_law(name):
     matrix, law = SAMPLES[name]
     x = np.linalg.eigvals(matrix(np.random.default_rng(11))).real
-    # rigid spectra: the distribution is off by O(log n/n) where the edges are soft
-    assert law.distance(x, "ks") <= 4 / len(x) * np.log(len(x))
+    # rigid spectra: the distribution is off by O(log n/n)
+    assert law.distance(x, "ks") <= np.log(len(x)) / len(x)

@@ -49,7 +49,23 @@ class NamedLaw(TreeLaw):
 
 @dataclass(frozen=True)
 class FreeSum(TreeLaw):
-    """A + B, A and B free."""
+    r"""The law of A + B, A and B free; `free_sum` simplifies first.
+
+    Parameters
+    ----------
+    left, right : Law
+
+    Raises
+    ------
+    SpecError
+        If an argument is no law.
+
+    Examples
+    --------
+    >>> from freefim.free.laws.named import Semicircle
+    >>> FreeSum(Semicircle(1), Semicircle(2)).moments(4) == Semicircle(3).moments(4)
+    True
+    """
 
     left: Law
     right: Law
@@ -61,7 +77,24 @@ class FreeSum(TreeLaw):
 
 @dataclass(frozen=True)
 class FreeProduct(TreeLaw):
-    """A^½ B A^½, A and B free; one factor on [0, ∞), the other of mean other than 0."""
+    r"""The law of :math:`A^{1/2} B A^{1/2}`, A and B free; `free_product` simplifies first.
+
+    Parameters
+    ----------
+    left, right : Law
+        One on [0, ∞), the other there too or of mean other than 0.
+
+    Raises
+    ------
+    SpecError
+        If both charge (-∞, 0), one lives on the whole line, or a signed one has mean 0.
+
+    Examples
+    --------
+    >>> from freefim.free.laws.named import MarchenkoPastur
+    >>> FreeProduct(MarchenkoPastur(1), MarchenkoPastur(2)).moments(3)
+    (1, 4, 21)
+    """
 
     left: Law
     right: Law
@@ -76,7 +109,19 @@ class FreeProduct(TreeLaw):
 
 @dataclass(frozen=True)
 class Affine(TreeLaw):
-    """scale·A + shift, scale ≠ 0."""
+    """The law of scale·A + shift.
+
+    Parameters
+    ----------
+    law : Law
+    scale : number or sympy expression, other than 0
+    shift : number or sympy expression
+
+    Raises
+    ------
+    SpecError
+        If the scale is 0.
+    """
 
     law: Law
     scale: Number
@@ -90,7 +135,24 @@ class Affine(TreeLaw):
 
 @dataclass(frozen=True)
 class Compressed(TreeLaw):
-    """Free corner of relative size 0 < ratio <= 1, unnormalised: R(g) = R_A(ratio g)."""
+    """The law of a free corner of relative size `ratio`, unnormalised: R(g) = R_A(ratio·g).
+
+    Parameters
+    ----------
+    law : Law
+    ratio : number or sympy expression, in (0, 1]
+
+    Raises
+    ------
+    SpecError
+        If the ratio is not in (0, 1].
+
+    Examples
+    --------
+    >>> from freefim.free.laws.named import MarchenkoPastur
+    >>> Compressed(MarchenkoPastur(4), 0.5).free_cumulants(3)
+    (1.0, 2.0, 4.0)
+    """
 
     law: Law
     ratio: Number
@@ -102,7 +164,18 @@ class Compressed(TreeLaw):
 
 @dataclass(frozen=True)
 class Padded(TreeLaw):
-    """A fraction 0 < ratio <= 1 of the law and 1 - ratio of zeros."""
+    """A fraction `ratio` of the law and 1 - ratio of zeros.
+
+    Parameters
+    ----------
+    law : Law
+    ratio : number or sympy expression, in (0, 1]
+
+    Raises
+    ------
+    SpecError
+        If the ratio is not in (0, 1].
+    """
 
     law: Law
     ratio: Number
@@ -114,7 +187,24 @@ class Padded(TreeLaw):
 
 @dataclass(frozen=True)
 class FreePower(TreeLaw):
-    """Free additive power, R = exponent·R_A, exponent >= 1."""
+    """The free additive power: R = exponent·R_A.
+
+    Parameters
+    ----------
+    law : Law
+    exponent : number or sympy expression, >= 1
+
+    Raises
+    ------
+    SpecError
+        If the exponent is below 1.
+
+    Examples
+    --------
+    >>> from freefim.free.laws.named import MarchenkoPastur
+    >>> FreePower(MarchenkoPastur(2), 3).free_cumulants(3)
+    (3, 6, 12)
+    """
 
     law: Law
     exponent: Number
@@ -126,7 +216,29 @@ class FreePower(TreeLaw):
 
 @dataclass(frozen=True)
 class MultiplicativePower(TreeLaw):
-    """Free multiplicative power, S = S_A^exponent, exponent >= 1, A >= 0."""
+    """The free multiplicative power: S = S_A^exponent.
+
+    Parameters
+    ----------
+    law : Law
+        On [0, ∞).
+    exponent : number or sympy expression, >= 1
+
+    Raises
+    ------
+    SpecError
+        If the exponent is below 1 or the law charges (-∞, 0).
+
+    References
+    ----------
+    .. [1] Belinschi & Bercovici, *Int. Math. Res. Not.* 2005, 65.
+
+    Examples
+    --------
+    >>> from freefim.free.laws.named import MarchenkoPastur
+    >>> MultiplicativePower(MarchenkoPastur(1), 2).moments(4)
+    (1, 3, 12, 55)
+    """
 
     law: Law
     exponent: Number
@@ -141,7 +253,25 @@ class MultiplicativePower(TreeLaw):
 
 @dataclass(frozen=True)
 class Inverse(TreeLaw):
-    """A^{-1}; no mass at 0, the support on one side of 0."""
+    r"""The law of :math:`A^{-1}`; where A reaches 0 its support is not bounded.
+
+    Parameters
+    ----------
+    law : Law
+        Without mass at 0, on one side of 0.
+
+    Raises
+    ------
+    SpecError
+        If the law has mass at 0 or lives on both sides of it.
+
+    Examples
+    --------
+    >>> from math import log
+    >>> from freefim.free.laws.given import Uniform
+    >>> bool(abs(Inverse(Uniform(1, 2)).mean() - log(2)) < 1e-13)
+    True
+    """
 
     law: Law
 
@@ -154,7 +284,24 @@ class Inverse(TreeLaw):
 
 @dataclass(frozen=True)
 class SingularValues(TreeLaw):
-    """Symmetrised singular values: ±√A with equal weights, A >= 0."""
+    """Symmetrised singular values: ±√A with equal weights.
+
+    Parameters
+    ----------
+    law : Law
+        On [0, ∞).
+
+    Raises
+    ------
+    SpecError
+        If the law charges (-∞, 0).
+
+    Examples
+    --------
+    >>> from freefim.free.laws.named import MarchenkoPastur, Semicircle
+    >>> SingularValues(MarchenkoPastur(1)).moments(6) == Semicircle(1).moments(6)
+    True
+    """
 
     law: Law
 
@@ -167,7 +314,24 @@ class SingularValues(TreeLaw):
 
 @dataclass(frozen=True)
 class Square(TreeLaw):
-    """A², A symmetric."""
+    """The law of A², A symmetric.
+
+    Parameters
+    ----------
+    law : Law
+        Symmetric about 0.
+
+    Raises
+    ------
+    SpecError
+        If the law is not known to be symmetric.
+
+    Examples
+    --------
+    >>> from freefim.free.laws.named import MarchenkoPastur, Semicircle
+    >>> Square(Semicircle(1)).moments(4) == MarchenkoPastur(1).moments(4)
+    True
+    """
 
     law: Law
 
@@ -180,7 +344,27 @@ class Square(TreeLaw):
 
 @dataclass(frozen=True, init=False, repr=False)
 class Rectangular(TreeLaw):
-    """X A Xᵀ, X Gaussian n_out × n_in of variance `variance`/n_in, ratio = n_out/n_in."""
+    """The law of X A Xᵀ, X of n_out × n_in independent entries of variance `variance`/n_in.
+
+    Parameters
+    ----------
+    law : Law
+        The law of A, n_in × n_in; it may charge (-∞, 0).
+    ratio : number or sympy expression, > 0
+        n_out/n_in.
+    variance : number or sympy expression, > 0
+
+    Raises
+    ------
+    SpecError
+        If the ratio or the variance is not positive.
+
+    Examples
+    --------
+    >>> from freefim.free.laws.given import PointMass
+    >>> Rectangular(PointMass(1), 2).free_cumulants(4)  # Marchenko–Pastur of ratio 2
+    (1, 2, 4, 8)
+    """
 
     law: Law
     ratio: Number

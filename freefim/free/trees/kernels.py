@@ -44,7 +44,6 @@ marchenko_pastur = inline(moves.marchenko_pastur)
 marchenko_pastur_potential = inline(moves.marchenko_pastur_potential)
 multiplicative_power = inline(moves.multiplicative_power)
 inverse = inline(moves.inverse)
-total = inline(moves.total)
 
 LOST, BAND, GAP = 0, 1, 2
 NEWTON = 24
@@ -246,14 +245,12 @@ def sweep(prog, w, work):
             leaf += 1
             continue
         before = z
-        flip = 1.0
         if op == AFFINE:
             if b != 0.0:
                 pull = b / a
                 m += pull * g
                 dm += pull * dg
                 em += pull * eg
-            flip = math.copysign(1.0, a)
             _, ez, _, eg = affine(z, ez, g, eg, a, b)
             z, dz, g, dg = affine(z, dz, g, dg, a, b)
         elif op == CORNER:
@@ -300,7 +297,6 @@ def sweep(prog, w, work):
                 _, ez, _, eg = multiplicative_power(z, ez, g, eg, factor, a)
             z, dz, g, dg = multiplicative_power(z, dz, g, dg, factor, a)
         elif op == INVERSE:
-            flip = -1.0
             if loose:
                 _, ez, _, eg = inverse(z, ez, g, eg)
             z, dz, g, dg = inverse(z, dz, g, dg)
@@ -322,9 +318,13 @@ def sweep(prog, w, work):
                 dz, dg, dm = r * dz, r * dg, r * dm
                 plane = sure if sure else math.copysign(1.0, (y + z - 1.0 / h).imag)
                 low = min(low, min(same_side(y, plane), same_side(z, plane)))
-                ez = ez + ey + eh / (h * h)
-                eg, em = eh, el + em
-                z, dz, g, dg = total(y, dy, z, dz, h, dh)
+                # as moves.total, by m of the farther one: z - 1/g = m/g without its cancellation
+                if abs(y) > abs(z):
+                    z, g, dg, eg = z + l / h, h, dh, eh
+                else:
+                    z = y + m / g
+                dz, ez = dz + dy + dg / (g * g), ez + ey + eg / (g * g)
+                em = el + em
                 m, dm = l + m, dl + dm
             else:
                 close = abs(m) > 1.0
@@ -347,9 +347,8 @@ def sweep(prog, w, work):
                 z, m, dm, em = out, l, dl, el
             work[k + joint - 1, 0], work[k + joint - 1, 1] = c, r
             continue
-        if op < MARCHENKO or op == INVERSE:
-            plane = sure if sure else math.copysign(1.0, z.imag)
-            low = min(low, same_side(before, flip * plane))
+        if CORNER <= op < MARCHENKO and op != PADDING:
+            low = min(low, same_side(before, sure if sure else math.copysign(1.0, z.imag)))
     return z, g, m, dz, dg, ez, eg, low
 
 
@@ -425,7 +424,7 @@ def newton(prog, target, w, work, steps):
         size, share, blur = 0.0, 0.0, 0.0
         for j in range(k):
             step = abs(steps[j])
-            if not step < 1e6 * (abs(w[j]) + prog[3][1 + k]):
+            if not step < 1e3 * (abs(w[j]) + prog[3][1 + k]):
                 return 0, g, dz
             size = max(size, step / (abs(w[j]) if prog[3][1 + j] else abs(w[j].imag)))
             blur = max(blur, step / abs(w[j]))
@@ -462,7 +461,7 @@ def settle(prog, target, free, w, work, steps):
         size = 0.0
         for j in range(k):
             step = abs(steps[j])
-            if not step < 1e6 * (abs(w[j]) + prog[3][1 + k]):
+            if not step < 1e3 * (abs(w[j]) + prog[3][1 + k]):
                 return 0, g, dz, z, low
             size = max(size, step / abs(w[j]))
             w[j] += steps[j]
@@ -474,6 +473,9 @@ def settle(prog, target, free, w, work, steps):
     if not good and size > 0.0:
         return 0, g, dz, z, low
     z, g, _, dz, dg, ez, eg, low = sweep(prog, w, work)
+    for j in range(k):
+        if abs(w[j].imag) > 1e-15 * abs(w[j]):
+            return 0, g, dz, z, low
     return 1, g, dz, z, low
 
 
@@ -545,7 +547,8 @@ def trace(prog, w, work):
             y, h, l, psi = s[0], s[1], s[2], s[3]
             if op == SUM:
                 phi += psi + cmath.log(h)
-                z, g, m = y + z - 1.0 / h, h, l + m
+                z = z + l / h if abs(y) > abs(z) else y + m / g
+                m = l + m
             else:
                 out = z * l / h
                 side = math.copysign(math.pi, y.imag)
@@ -710,9 +713,9 @@ def fold(prog, frame, walls, speck, direction, w, work, steps, slope, trial, out
         for j in range(k):
             space = room(walls, int(frame[j, 0]), int(frame[j, 1]), frame[j, 3], w[j].real)
             limit = min(limit, space / abs(slope[j].real))
-            nearest = min(nearest, space / (abs(w[j].real) + space))
-        if nearest < 1e-13:
-            out[0] = z.real
+            nearest = min(nearest, space / (abs(w[j].real) + frame[j, 3]))
+        if nearest < 1e-11:
+            out[0] = z.real if abs(z.real) > 1e-20 * scale else 0.0
             return 2
         if abs(z.real) < 1e-28 * scale:
             out[0] = 0.0

@@ -20,6 +20,7 @@ import json
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import mpmath as mp
@@ -65,7 +66,7 @@ def cubic(equation, unknown, z, sign, transform, positive=True):
     roots = sorted({r for r in map(sympy.re, discriminant.real_roots())}, key=sympy.N)
     roots = [mp.mpf(str(sympy.N(r, mp.mp.dps))) for r in roots]
     steps = [roots[0] - 1, *roots, roots[-1] + 1]
-    negative = [value((a + b) / 2) < 0 for a, b in zip(steps, steps[1:], strict=False)]
+    negative = [value((a + b) / 2) < 0 for a, b in pairwise(steps)]
     edges = [r for r, a, b in zip(roots, negative, negative[1:], strict=False) if a != b]
 
     def density(x):
@@ -245,8 +246,9 @@ class Pair:
         f, df = ratio(g, dg, w)
         return g - k, 1 + dg / dk - df, w + other - f
 
-    def standstill(self, w, v, step=mp.mpf(10) ** -30):
+    def standstill(self, w, v, step="1e-30"):
         """x where dx/dw = 0: Newton on the tied equations, by differences of many digits."""
+        step = mp.mpf(step)
         for _ in range(60):
             with mp.workdps(2 * mp.mp.dps):
                 f, h, _ = self.slope(w, v)
@@ -324,8 +326,12 @@ class Pair:
 
 def two_empirical_laws(product):
     """Fifty equal atoms each."""
-    first = clusters(11, [2, 5, 11, 17, 26], 1.0) if not product else clusters(13, [1, 3, 8, 20, 50], 0.5)
-    second = clusters(12, [0, 1], 0.5) if not product else clusters(14, [1, 1.25], 0.125)
+    if product:
+        first = clusters(13, [1, 3, 8, 20, 50], 0.5)
+        second = clusters(14, [1, 1.25], 0.125)
+    else:
+        first = clusters(11, [2, 5, 11, 17, 26], 1.0)
+        second = clusters(12, [0, 1], 0.5)
     two = Pair(first, second, product)
     return Reference(two.density, two.edges(), points=250, data={"first": first, "second": second})
 
@@ -355,8 +361,9 @@ class Tree:
         other = uniform + 1 / (1 - g) / 2
         return product + other - 1 / g, g, (w, z, corner, product, uniform, other)
 
-    def slope(self, w, step=mp.mpf(10) ** -20):
+    def slope(self, w, step="1e-20"):
         """dx/dw by a central difference of many digits."""
+        step = mp.mpf(step)
         with mp.workdps(2 * mp.mp.dps):
             return (self.levels(w + step)[0] - self.levels(w - step)[0]) / (2 * step)
 

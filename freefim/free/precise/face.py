@@ -190,5 +190,3 @@ def _each(law: Law, points: Any, digits: int, function: Callable[[Solver, Any], 
     for index in np.ndindex(held.shape):
         results[index] = function(solver, held[index])
     return results
-
-

@@ -47,7 +47,9 @@ def newton(
             step = _solved(jacobian, errors)
         except (ZeroDivisionError, OverflowError):
             return None
-        size = max(abs(s) / abs(u) if u != 0 else abs(s) for s, u in zip(step, unknowns, strict=True))
+        size = max(
+            abs(s) / abs(u) if u != 0 else abs(s) for s, u in zip(step, unknowns, strict=True)
+        )
         if not size < 1e6:
             return None
         if size <= tolerance:
@@ -75,7 +77,7 @@ def on_sheet(program: Program, state: State, target: Number, *, real: bool) -> b
     exempt = {len(program.steps) - 1} if target.imag == 0 else set()
     sides[len(program.steps) - 1] = 1
     for place in range(len(program.steps) - 1, -1, -1):
-        step, (z, dz, g, _) = program.steps[place], state.points[place]
+        step, (z, dz, _, _) = program.steps[place], state.points[place]
         # places that a square root takes off the real line stay where they are
         height = (dz @ moved).real if real and z.imag == 0 else z.imag
         side = sides[place] or (1 if height > 0 else -1)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from freefim.errors import SpecError
-from freefim.free import moves
+from freefim.free import moves as table
 from freefim.free.chains import chain as links
 from freefim.free.chains.chain_law import ChainLaw
 from freefim.free.law import Law
@@ -35,6 +35,9 @@ from freefim.free.trees.nodes import (
 )
 
 __all__ = ["Arithmetic", "Program", "Step", "compile_law"]
+
+# The moves take any kind of number, and so have no types.
+moves: Any = table
 
 Number = Any
 Transform = Callable[[Number], tuple[Number, Number]]
@@ -296,19 +299,19 @@ def _transform(law: Law, field: Arithmetic) -> Transform:
 
             return shifted
         case PointMass(location):
-            atoms = [(location, 1)]
+            atoms: list[tuple[Number, Number]] = [(location, 1)]
         case Empirical():
             atoms = list(law.weighted)
         case Atomic(locations, masses):
             atoms = list(zip(locations, masses, strict=True))
         case _:
             raise AssertionError(law)
-    places, masses = (np.array([field.lift(v) for v in part], dtype=field.dtype)
-                      for part in zip(*atoms, strict=True))  # fmt: skip
+    places = np.array([field.lift(place) for place, _ in atoms], dtype=field.dtype)
+    weights = np.array([field.lift(mass) for _, mass in atoms], dtype=field.dtype)
 
     def rational(w: Number) -> tuple[Number, Number]:
         inverse = 1 / (w - places)
-        g = masses * inverse
+        g = weights * inverse
         return g.sum(), -(g * inverse).sum()
 
     return rational

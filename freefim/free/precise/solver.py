@@ -180,18 +180,16 @@ class Solver:
         levels = [most]
         while levels[-1] > 2 * _FIRST:
             levels.append(levels[-1] // 2 + 2)
-        state: State | None = start
+        state = start
         for level in reversed(levels):
             with mp.workdps(level):
                 program = self._program()
-                last = level == most
                 state = State(_vector(state.unknowns), _lifted_roots(state))
-                state = newton(
-                    program, target, state, mp.mpf(10) ** (-(level - 5 if last else level // 2)),
-                    _ROUNDS,
-                )  # fmt: skip
-                if state is None:
+                tolerance = mp.mpf(10) ** -(level - 5 if level == most else level // 2)
+                found = newton(program, target, state, tolerance, _ROUNDS)
+                if found is None:
                     return None
+                state = found
         return self._proven(program, state, target)
 
     def _proven(self, program: Program, state: State, target: Any) -> State | None:

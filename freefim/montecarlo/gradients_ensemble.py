@@ -121,6 +121,14 @@ class GradientEnsemble:
         return Recipe(self.net, self.widths, self.hidden_norm, self.shift)
 
     @property
+    def parameter_scales(self) -> tuple[tuple[float, float], ...]:
+        r"""Squared length of a step of :math:`(\omega,\beta)` in (W, b), layer by layer."""
+        if self.net.parametrization == "standard":
+            return ((1.0, 1.0),) * self.net.depth
+        columns = zip(self.net.weight_stds, self.net.bias_stds, self.widths, strict=False)
+        return tuple((float(w) ** 2 / width, float(b) ** 2) for w, b, width in columns)
+
+    @property
     def dimension(self) -> int:
         """Number of rows of the matrix whose eigenvalues are averaged, all zeros included."""
         if self.kernel:
@@ -134,11 +142,12 @@ class GradientEnsemble:
     @property
     def rank(self) -> int:
         """Largest possible number of nonzero eigenvalues."""
-        samples, outputs = self.samples, self.outputs
-        for head in self.heads:
-            samples -= {"mean-subtraction": 1, "batch-norm": 2}.get(head, 0)
-            outputs -= {"layer-norm": 2, "softmax": 1}.get(head, 0)
-        return min(max(samples, 0) * max(outputs, 0), self.dimension)
+        lost = {"mean-subtraction": (1, 0), "batch-norm": (2, 0), "layer-norm": (0, 2)}
+        ranks = [self.dimension]
+        for head in ("", *self.heads):
+            samples, outputs = lost.get(head, (0, 1 if head == "softmax" else 0))
+            ranks.append(max(self.samples - samples, 0) * max(self.outputs - outputs, 0))
+        return min(ranks)
 
     def draw_inputs(self, rng: Generator) -> Array:
         """Samples (N, M_0): the data, or Gaussian ones of the given correlation."""
@@ -219,14 +228,11 @@ class GradientEnsemble:
         """Add the share of one layer to the Gram matrix."""
         if self.variables in ("features", "input"):
             if self.variables == "features" or place == 0:
-                total += gram(by_inputs, np.eye(self.samples))
+                total += gram(by_inputs, np.ones((self.samples, self.samples)))
             return
         if self.variables not in ("parameters", place + 1):
             return
-        scale, constant = 1.0, 1.0
-        if self.net.parametrization == "ntk":
-            scale = float(self.net.weight_stds[place]) ** 2 / self.widths[place]
-            constant = float(self.net.bias_stds[place]) ** 2
+        scale, constant = self.parameter_scales[place]
         inner = scale * products
         if self.variables == "parameters":
             inner = inner + constant

@@ -39,6 +39,13 @@ _PUBLIC = {
     "networks.network": ("Network",),
     "networks.order_parameters": ("OrderParameters",),
     "networks.meanfield": ("CriticalPoint", "critical_initialization"),
+    "networks.pairs": (
+        "PairOrderParameters",
+        "correlation_of",
+        "pair_order_parameters",
+        "scan_pairs",
+    ),
+    "networks.pair_moments": ("pair_moments",),
     "networks.activations": (
         "ELU",
         "GELU",
@@ -63,6 +70,10 @@ _PUBLIC = {
     "spectra.jacobian": ("Isometry", "Jacobian"),
     "spectra.layer_block": ("LayerBlock", "layer_blocks"),
     "spectra.residual_jacobian": ("ResidualJacobian",),
+    "statistics.feature_metric": ("FeatureMetric",),
+    "statistics.fisher": ("FisherStatistics", "LayerFisher"),
+    "statistics.softmax": ("SoftmaxFisher",),
+    "statistics.tangent_kernel": ("NeuralTangentKernelStatistics",),
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 

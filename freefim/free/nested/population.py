@@ -1,0 +1,57 @@
+"""The law of the innermost covariance as the equations need it: G and G' at many points."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from freefim.free.law import Law
+from freefim.free.laws.leaf_data import leaf_arrays
+from freefim.free.laws.named import MarchenkoPastur
+
+__all__ = ["transform"]
+
+Nodes = NDArray[np.complex128]
+
+
+def transform(law: Law) -> Callable[[Nodes], tuple[Nodes, Nodes]]:
+    """Cauchy transform of a law and its derivative, of complex arrays of shape (n,).
+
+    Parameters
+    ----------
+    law : Law
+        In closed form if it is a `MarchenkoPastur` law, as series of its bands otherwise.
+
+    Raises
+    ------
+    ConvergenceError
+        If a law does not resolve into series.
+    """
+    if isinstance(law, MarchenkoPastur):
+        ratio = float(law.ratio)
+
+        def marchenko_pastur(t: Nodes) -> tuple[Nodes, Nodes]:
+            return _marchenko_pastur(t, ratio)
+
+        return marchenko_pastur
+    pieces = leaf_arrays(law)
+    data = np.concatenate(
+        [[float(len(pieces))], *([code, len(part), *part] for code, part in pieces)]
+    )
+
+    def series(t: Nodes) -> tuple[Nodes, Nodes]:
+        from freefim.free.trees.kernels import leaf_values
+
+        values = np.array([leaf_values(data, 0, w)[:2] for w in t], dtype=complex).reshape(-1, 2)
+        return values[:, 0], values[:, 1]
+
+    return series
+
+
+def _marchenko_pastur(t: Nodes, ratio: float) -> tuple[Nodes, Nodes]:
+    """Root of c t G² - (t + c - 1) G + 1 = 0 that vanishes at infinity."""
+    low, high = (1.0 - np.sqrt(ratio)) ** 2, (1.0 + np.sqrt(ratio)) ** 2
+    root = np.sqrt(t - low) * np.sqrt(t - high)
+    value = 2.0 / (t + ratio - 1.0 + root)
+    slope = (value - ratio * value * value) / (2.0 * ratio * t * value - (t + ratio - 1.0))
+    return value, slope

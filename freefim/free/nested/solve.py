@@ -1,0 +1,94 @@
+"""Sums of nested covariances, solved: atoms, bands, and their densities as series."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from freefim.errors import ConvergenceError, SpecError
+from freefim.free.accuracy import Accuracy
+from freefim.free.laws.expansion import expand
+from freefim.free.laws.leaf_solution import LeafSolution
+from freefim.free.laws.pieces import AtomsPiece, Piece
+from freefim.free.nested.population import transform
+from freefim.free.nested.structure import find_bands, nested_atoms
+from freefim.free.nested.system import Array, System
+from freefim.free.trees.knowledge import enclosure
+
+if TYPE_CHECKING:
+    from freefim.free.nested.law import NestedCovariances
+
+__all__ = ["equations", "solve_nested"]
+
+_BALANCE = 1e-10
+_NOISE = 1e-13  # of the density, relative
+_AT_EDGE = 1e-12  # of the width of a band: nearer to its end the line is not resolved
+
+
+def equations(law: "NestedCovariances") -> System:
+    """Return the equations of a law in floats."""
+    rows = [(level.ratio, level.rest, level.gain) for level in law.levels]
+    ratios, rests, gains = np.array(rows, dtype=float).T
+    shift = float(law.shift)
+    first, second = (float(x) for x in law.moments(2))
+    centre, square = first - shift, second - 2.0 * shift * first + shift * shift
+    weights = np.array(law.weights, dtype=float)
+    leaf = transform(law.population)
+    return System(shift, weights, ratios, rests, gains, leaf, square / centre)
+
+
+def solve_nested(law: "NestedCovariances") -> LeafSolution:
+    """Solve a sum of nested covariances.
+
+    Raises
+    ------
+    SpecError
+        If the population does not live on a bounded interval of [0, ∞).
+    ConvergenceError
+        If an edge is lost, a density does not resolve, or masses do not balance to 1e-10.
+    """
+    low, top = (float(end) for end in enclosure(law.population))
+    if not (low >= 0.0 and np.isfinite(top)):
+        raise SpecError(
+            f"population must be a law on a bounded interval of [0, ∞), got {law.population!r}"
+        )
+    system, atoms = equations(law), nested_atoms(law)
+    wrong = ""
+    for fine in (1, 4):
+        bands = find_bands(system, _bound(system, top), fine)
+        expanded = [expand(_density(system, a, b), a, b, _NOISE) for a, b in bands]
+        mass = sum(piece.mass for piece, _ in expanded) + sum(m for _, m in atoms)
+        if abs(mass - 1.0) <= _BALANCE:
+            pieces: list[Piece] = [AtomsPiece(atoms)] if atoms else []
+            tail = max((tail for _, tail in expanded), default=0.0)
+            accuracy = Accuracy(
+                abs(mass - 1.0), 1e-14, tail, "nested covariances, series of the density"
+            )
+            return LeafSolution((*pieces, *(piece for piece, _ in expanded)), accuracy)
+        wrong = f"atoms and bands add up to {mass!r}, not to 1: {len(bands)} bands were found"
+    raise ConvergenceError(wrong)
+
+
+def _density(system: System, left: float, right: float) -> Callable[[Array], Array]:
+    def density(x: Array) -> Array:
+        flat = np.ravel(x)
+        found = system.line(flat)
+        values = np.where(found.band, -found.cauchy.imag / np.pi, 0.0)
+        lost = ~(found.band | found.gap)
+        lost &= np.minimum(flat - left, right - flat) > _AT_EDGE * (right - left)
+        if lost.any():
+            raise ConvergenceError(f"the density was not found at x = {float(flat[lost][0])!r}")
+        return values.reshape(np.shape(x))
+
+    return density
+
+
+def _bound(system: System, top: float) -> float:
+    """Norm of the sum of the covariances is below this."""
+    total = float(system.weights[0]) * top
+    for y, ratio, rest, gain in zip(
+        system.weights[1:], system.ratios, system.rests, system.gains, strict=True
+    ):
+        top = (rest + gain * top) * (1.0 + np.sqrt(ratio)) ** 2
+        total += float(y) * top
+    return 1.01 * total

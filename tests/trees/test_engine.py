@@ -122,7 +122,7 @@ def long_digits(join, first, second, x: float, guess) -> float:
                 return [g - h, u + v - 1 / g - x]
             return [u * g - v * h, u * v * (1 - 1 / (u * g)) - x]
 
-        u, v = mpmath.findroot(equations, guess)
+        u, _v = mpmath.findroot(equations, guess)
         g = one(u) if join is FreeSum else u * one(u) / x
         return float(-mpmath.im(g) / mpmath.pi)
 

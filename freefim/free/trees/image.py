@@ -20,6 +20,7 @@ __all__ = ["ImageSolution", "is_image"]
 
 _Reals = NDArray[np.float64]
 _Nodes = NDArray[np.complex128]
+_TINY = 1e-12
 _Image = Affine | Inverse | Padded | SingularValues | Square
 
 
@@ -136,6 +137,10 @@ class ImageSolution:
     def pdf(self, x: _Reals) -> _Reals:
         """Density of the absolutely continuous part, shape (n,)."""
         x = np.asarray(x, dtype=float)
+        if isinstance(self.node, SingularValues):
+            # at 0 the limit, |x| ρ(x²) being 0·inf
+            top = max((b for _, b in self.bands), default=1.0)
+            x = np.where(np.abs(x) < _TINY * top, _TINY * top, x)
         at, share = self._back(x)
         values = np.where(np.isnan(x), np.nan, 0.0)
         known = np.isfinite(at) & np.isfinite(share)

@@ -167,8 +167,12 @@ def panel_values(data, at, w):
         below, above = (w - left) / half, (w - right) / half
         u = 0.5 * (below + above)
         size = abs(u + cmath.sqrt(below) * cmath.sqrt(above))
-        # two equal logarithms far out
-        q[0] = cmath.atanh(1.0 / u) if abs(u) > 2.0 else 0.5 * (cmath.log(below) - cmath.log(above))
+        if abs(u) > 2.0:  # log(1 + s), s small far out
+            s = 2.0 / above
+            growth = math.log1p(2.0 * s.real + s.real * s.real + s.imag * s.imag)
+            q[0] = 0.5 * complex(0.5 * growth, math.atan2(s.imag, 1.0 + s.real))
+        else:
+            q[0] = 0.5 * (cmath.log(below) - cmath.log(above))
         if 2 * n * math.log(size) < 9.0:  # upwards while the growing solution P_k stays small
             q[1] = u * q[0] - 1.0
             for k in range(2, n + 1):
@@ -302,7 +306,7 @@ def sweep(prog, w, work):
             z, dz, g, dg = inverse(z, dz, g, dg)
             m, dm, em = -1.0 - m, -dm, -em
         else:
-            s, pair = work[top], work[k + joint]
+            s, _pair = work[top], work[k + joint]
             joint += 1
             top -= 1
             y, h, l = s[0], s[1], s[2]
@@ -317,7 +321,7 @@ def sweep(prog, w, work):
                 ez, eg, em = ez + c * dz, eg + c * dg, em + c * dm
                 dz, dg, dm = r * dz, r * dg, r * dm
                 plane = sure if sure else math.copysign(1.0, (y + z - 1.0 / h).imag)
-                low = min(low, min(same_side(y, plane), same_side(z, plane)))
+                low = min(low, same_side(y, plane), same_side(z, plane))
                 # as moves.total, by m of the farther one: z - 1/g = m/g without its cancellation
                 if abs(y) > abs(z):
                     z, g, dg, eg = z + l / h, h, dh, eh
@@ -382,34 +386,6 @@ def root_step(prog, target, z, dz, ez):
 
 
 @kernel
-def unwind(prog, tau, free, work, steps):
-    """Steps of all unknowns for the parameter tau at the root; free = 0 leaves residuals out."""
-    ops = prog[0]
-    k = steps.size
-    top, leaf, joint = 0, k, k - 1
-    work[2 * k, 0] = tau
-    for i in range(ops.size - 1, -1, -1):
-        op = ops[i]
-        if op == LEAF:
-            leaf -= 1
-            steps[leaf] = work[2 * k + top, 0]
-            top -= 1
-        elif op >= SUM:
-            joint -= 1
-            t = work[2 * k + top, 0]
-            top += 1
-            work[2 * k + top, 0] = free * work[k + joint, 0] + work[k + joint, 1] * t
-
-
-@inline
-def root_step(prog, target, z, dz, ez):
-    """Parameter that takes z to the target: in log z above powers."""
-    if prog[3][0]:
-        return (z * cmath.log(target / z) - ez) / dz
-    return (target - z - ez) / dz
-
-
-@kernel
 def newton(prog, target, w, work, steps):
     """Newton in the half planes from w (changed): status, corrected g, z'.
 
@@ -436,7 +412,8 @@ def newton(prog, target, w, work, steps):
         # at a double root steps only halve: no sign of convergence
         near = last < math.inf or abs(target - z) < 0.8 * abs(z)
         small = near and size < 1e-7 and size < 0.2 * last
-        small = small or blur < 2e-15 or (blur < 1e-9 and size >= 0.7 * last)
+        rounded = blur < 1e-9 or abs(target - z) < 2e-15 * prog[3][1 + k]
+        small = small or blur < 2e-15 or (rounded and size >= 0.7 * last)
         scale = 1.0 if share < 1.0 or small else 1.0 / share
         for j in range(k):
             w[j] += scale * steps[j]
@@ -472,7 +449,7 @@ def settle(prog, target, free, w, work, steps):
         z, g, _, dz, dg, ez, eg, low = sweep(prog, w, work)
     if not good and size > 0.0:
         return 0, g, dz, z, low
-    z, g, _, dz, dg, ez, eg, low = sweep(prog, w, work)
+    z, g, _, dz, _dg, ez, _eg, low = sweep(prog, w, work)
     for j in range(k):
         if abs(w[j].imag) > 1e-15 * abs(w[j]):
             return 0, g, dz, z, low
@@ -622,7 +599,7 @@ def approach(prog, start, begin, target, speck, w, work, steps, slope, trial):
                     trial[j] = complex((w[j] + slope[j] * (target - now)).real,
                                        math.copysign(speck, w[j].imag))  # fmt: skip
                 goal = complex(target.real, speck)
-                status, g, dz, z, low = settle(prog, goal, 1.0, trial, work, steps)
+                status, g, dz, _z, low = settle(prog, goal, 1.0, trial, work, steps)
                 if status == 1 and low > 0.0:
                     w[:] = trial
                     return GAP, g
@@ -700,7 +677,7 @@ def fold(prog, frame, walls, speck, direction, w, work, steps, slope, trial, out
     unwind(prog, 1.0 + 0j, 0.0, work, slope)
     side = math.copysign(1.0, dz.real)
     share = 0.5
-    d_here, started = dz.real, abs(dz.real)
+    d_here, _started = dz.real, abs(dz.real)
     scale = prog[3][1 + k]
     out[1], out[2], out[3] = 0.0, mass_above(prog, w, work), z.real
     predicted = math.inf
@@ -804,11 +781,16 @@ def fold(prog, frame, walls, speck, direction, w, work, steps, slope, trial, out
             f_low *= 0.5 if turn == -1 else 1.0
             turn = -1
         gap = abs(p_high - p_low)
-        if abs(d) * gap <= 1e-17 * abs(x) or d == 0.0 or gap <= 2e-16 * abs(p) or abs(x) < 1e-28 * scale:
+        if (
+            abs(d) * gap <= 1e-17 * abs(x)
+            or d == 0.0
+            or gap <= 2e-16 * abs(p)
+            or abs(x) < 1e-28 * scale
+        ):
             break
     if abs(d_low) > abs(d_high):
         w[:] = high
-    z, g, _, dz, _, _, _, _ = sweep(prog, w, work)
+    z, _g, _, dz, _, _, _, _ = sweep(prog, w, work)
     unwind(prog, 1.0 + 0j, 0.0, work, slope)
     rate = dchart(w[0].real, center, radius, far)
     out[0], out[1] = z.real, curved * rate * rate
@@ -819,16 +801,19 @@ def fold(prog, frame, walls, speck, direction, w, work, steps, slope, trial, out
 
 @inline
 def chart(w, center, radius, far):
+    """An unknown as seen from infinity, far out."""
     return -radius * radius / (w - center) if far else w
 
 
 @inline
 def dchart(w, center, radius, far):
+    """Derivative of `chart`."""
     return (radius / (w - center)) ** 2 if far else 1.0
 
 
 @inline
 def unchart(p, center, radius, far):
+    """Inverse of `chart`."""
     return center - radius * radius / p if far else p
 
 
@@ -847,6 +832,7 @@ def place_of(kind, a, b, t):
 
 @inline
 def parameter_of(kind, a, b, x):
+    """Inverse of `place_of`."""
     if kind == 0:
         return 2.0 * math.atan2(math.sqrt(max(x - a, 0.0)), math.sqrt(max(b - x, 0.0)))
     end = b if kind == 1 else a
@@ -890,7 +876,7 @@ def trace_band(prog, kind, a, b, ends, start, begin, speck, grid, cuts, coefs, s
     while top >= 0:
         left, right, depth = stack[top, 0], stack[top, 1], stack[top, 2]
         guess = guesses[top]
-        low_in, span = stack[top, 3], 0.0
+        low_in, _span = stack[top, 3], 0.0
         top -= 1
         for i in range(n):
             u = grid[0, i]
@@ -963,7 +949,7 @@ def trace_band(prog, kind, a, b, ends, start, begin, speck, grid, cuts, coefs, s
             x, _ = place_of(kind, a, b, right)
             for j in range(k):
                 trial[j] = clenshaw(coefs[count - 1, j], 1.0)
-            status, g, dz = newton(prog, complex(x, 0.0), trial, work, steps)
+            status, _g, _dz = newton(prog, complex(x, 0.0), trial, work, steps)
             rest = abs(trace(prog, trial, work)[0].imag / math.pi - spot[0].real)
             spot[0] = complex(spot[0].real, rest)
             if rest < 1e-13:
@@ -997,7 +983,7 @@ def evaluate(prog, kinds, x_edges, first, cuts, coefs, start, begin, speck, band
         u = (2.0 * t - left - right) / (right - left)
         for j in range(k):
             trial[j] = clenshaw(coefs[low, j], min(max(u, -1.0), 1.0))
-        status, g, dz = newton(prog, complex(x[i], 0.0), trial, work, steps)
+        status, g, _dz = newton(prog, complex(x[i], 0.0), trial, work, steps)
         if status != 1:
             status, g = approach(
                 prog, start, begin, complex(x[i], 0.0), speck, trial, work, steps, slope, w

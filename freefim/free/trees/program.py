@@ -169,9 +169,7 @@ def _spans(code: int, data: NDArray[np.float64]) -> list[tuple[float, float]]:
     return spans if code == 1 else [(spans[0][0], spans[-1][1])]
 
 
-def _joined(
-    op: int, one: tuple[float, float], two: tuple[float, float]
-) -> tuple[float, float]:
+def _joined(op: int, one: tuple[float, float], two: tuple[float, float]) -> tuple[float, float]:
     """Mean and variance after a join."""
     (m, v), (n, u) = one, two
     return (m + n, v + u) if op == SUM else (m * n, v * n * n + u * m * m)

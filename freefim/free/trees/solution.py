@@ -88,6 +88,7 @@ class TreeSolution:
         flat = np.atleast_1d(z).ravel()
         values, _ = self._machine.points(np.where(flat.imag < 0.0, flat.conj(), flat))
         values = np.where(flat.imag < 0.0, values.conj(), values)
+        values = np.where(flat.imag == 0.0, values.real, values)
         values[np.isin(flat, [at for at, _ in self.atoms])] = np.inf
         return values.reshape(z.shape)
 

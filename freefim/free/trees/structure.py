@@ -156,11 +156,11 @@ class Searcher:
                 raise ConvergenceError(f"a gap was lost near {x!r}")
             near = [a for a in self.atoms if abs(a[0] - x) <= _NEAR * machine.scale]
             if status != _WALL or not near:
-                passed = self._between(first, safe)
-                if abs(abs(begun - float(out[2])) - passed) > 1e-9:
+                mass, passed = abs(begun - float(out[2])), self._between(first, safe)
+                if abs(mass - passed) > 1e-9:
                     raise ConvergenceError(
-                        f"the mass {abs(begun - float(out[2]))!r} lies between a gap at {first!r} and its "
-                        f"edge at {x!r}, where the atoms have {passed!r}"
+                        f"the mass {mass!r} lies between a gap at {first!r} and its edge "
+                        f"at {x!r}, where the atoms have {passed!r}"
                     )
                 break
             try:
@@ -198,7 +198,8 @@ class Searcher:
         size = max(self.machine.scale, abs(location))
         for power in range(3, 15):
             shift = size * 10.0**-power
-            (one, below), (two, above) = self.machine.point(location - shift), self.machine.point(location + shift)
+            one, below = self.machine.point(location - shift)
+            two, above = self.machine.point(location + shift)
             if one == GAP == two:
                 jump = self.mass_above(below) - self.mass_above(above)
                 if abs(jump - mass) < 1e-9:

@@ -25,7 +25,7 @@ _LEAF, _GAUSSIAN, _CORNER, _PADDING, _AFFINE = range(5)
 _SAMPLES = 24
 _MOST_GAPS = 200
 # What is left of |G| where a continuation may end: the balance tells what is missing.
-_FAINT = 1e-5
+_FAINT = 1e-7
 # How near the faint end of a gap another one belongs to it, relative.
 _BESIDE = 0.05
 # Relative uncertainty of a lowest edge that is told apart from 0.

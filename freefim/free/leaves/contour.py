@@ -117,7 +117,8 @@ def _nodes(piece: Piece, variance: float, caution: float) -> _Nodes:
     """Nodes of one piece; `caution` < 1 scales the shift, which makes an independent path."""
     reach = REACH * math.sqrt(variance)
     path = path_of(piece, reach)
-    low, high = span = _visible(path, 1.5 * reach)
+    # Solutions beyond the visible tail see the path further out.
+    low, high = span = _visible(path, 3 * reach)
     if high <= low:
         return _Nodes(np.empty(0, complex), np.empty(0, complex))
     rises = piece.value(piece.right, reach) > piece.value(piece.left, reach)

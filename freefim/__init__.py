@@ -70,6 +70,7 @@ _PUBLIC = {
     "spectra.jacobian": ("Isometry", "Jacobian"),
     "spectra.layer_block": ("LayerBlock", "layer_blocks"),
     "spectra.residual_jacobian": ("ResidualJacobian",),
+    "scans.scan": ("scan",),
     "statistics.feature_metric": ("FeatureMetric",),
     "statistics.fisher": ("FisherStatistics", "LayerFisher"),
     "statistics.softmax": ("SoftmaxFisher",),

@@ -24,7 +24,7 @@ FLOORS = {
     "validation": 4,
     "spectra": 5,
     "statistics": 5,
-    "scan": 5,
+    "scans": 5,
     "interop": 6,
     "cli": 6,
     "__main__": 7,  # the door: only calls the command line

@@ -1,0 +1,327 @@
+r"""Normalisation of the hidden layers: the outliers stay, of the order of the width.
+
+The last layer sees positive features again, whatever was normalised before its activation.
+"""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from freefim.errors import SpecError
+from freefim.networks.activation_base import Activation
+from freefim.networks.checks import finite_number, one_of
+from freefim.networks.custom import CustomActivation
+from freefim.networks.network import Network
+from freefim.networks.pair_moments import PairMoments, pair_moments
+from freefim.networks.pairs import PairOrderParameters
+from freefim.statistics.fisher import FisherStatistics, centred_bulk, layer_weights
+from freefim.statistics.master import GaussianStatistics, Problem, learning_rate
+from freefim.statistics.normalization import regression
+from freefim.statistics.sampling import sample_problem
+
+if TYPE_CHECKING:
+    from freefim.montecarlo.gradients import GradientSample
+
+__all__ = ["HiddenBatchNorm", "HiddenLayerNorm"]
+
+# E φ counts as 0 if its square is below this share of E φ²: the rounding of a quadrature.
+_NO_MEAN = 1e-12
+
+
+def _require_gaussian(problem: Problem) -> None:
+    if problem.net.depth < 2:
+        raise SpecError("depth must be >= 2 for hidden layers to be normalised, got 1")
+    if any(kind != "gaussian" for kind in problem.net.ensembles):
+        raise SpecError(
+            "weights must be 'gaussian' for the statistics of normalised hidden layers, "
+            f"got {problem.net.weights!r}"
+        )
+
+
+@dataclass(frozen=True)
+class HiddenBatchNorm(Problem):
+    r"""Batch normalisation of the hidden layers: what the last layer alone makes of λ_max.
+
+    Parameters
+    ----------
+    net, width, samples, outputs, input_correlation
+        As in `FisherStatistics`; depth and `samples` >= 2, Gaussian weights.
+    kind : {"batch-norm", "mean-subtraction"}
+        With or without division by the deviation over the samples.
+    shift : float
+        :math:`\beta`, added after the normalisation.
+
+    Raises
+    ------
+    SpecError
+        If an argument is out of range; the message names it.
+
+    Notes
+    -----
+    The preactivations of two samples have the correlation -1/(N-1) after centring, and the
+    largest eigenvalue is at least that of the block of the last layer,
+    :math:`M_{L-1}[\frac{N-1}N\hat q_{st}^{L-1}+\frac1N\hat q_t^{L-1}]`, C-fold: of the order of
+    M unless :math:`E\varphi(z+\beta)=0`. What the other layers add is of the order of M/N.
+
+    References
+    ----------
+    .. [1] Karakida, Akaho & Amari, *The Normalization Method for Alleviating Pathological
+       Sharpness in Wide Neural Networks*, NeurIPS 2019, section 4.
+
+    Examples
+    --------
+    An odd activation has no mean, so its features have no outlier:
+
+    >>> from freefim.networks.network import Network
+    >>> net = Network(3, "tanh", weights="gaussian")
+    >>> size = dict(width=100, samples=20, outputs=1)
+    >>> [HiddenBatchNorm(net, **size, shift=beta).multiplicity for beta in (0.0, 0.5)]
+    [0, 1]
+    """
+
+    kind: str = "batch-norm"
+    shift: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of("kind", self.kind, ("batch-norm", "mean-subtraction"))
+        object.__setattr__(self, "shift", float(finite_number("shift", self.shift)))
+        _require_gaussian(self)
+        if self.samples < 2:
+            raise SpecError(
+                "samples must be >= 2 for normalisation over them, got 1: it has no variance"
+            )
+        if self.input_correlation == 1.0:
+            raise SpecError(
+                "input_correlation must be below 1 for normalisation over the samples, got "
+                f"{self.input_correlation!r}: all samples alike"
+            )
+
+    @cached_property
+    def _layers(self) -> tuple[tuple[float, float, float], ...]:
+        """Variance before φ, E φ² and E φφ after it, of every hidden layer."""
+        moment = float(self.net.input_second_moment)
+        cross = self.input_correlation * moment
+        found = []
+        apart = -1.0 / (self.samples - 1)
+        for phi, std in zip(self.net.activations, self.net.weight_stds, strict=False):
+            variance = 1.0
+            if self.kind == "mean-subtraction":
+                variance = float(std) ** 2 * (moment - cross) * (1.0 - 1.0 / self.samples)
+            moment, cross = _products(phi, self.shift, variance, apart)
+            found.append((variance, moment, cross))
+        return tuple(found)
+
+    @property
+    def second_moments(self) -> tuple[float, ...]:
+        r""":math:`\hat q_t^l` of the hidden layers, l = 1..L-1."""
+        return tuple(moment for _, moment, _ in self._layers)
+
+    @property
+    def cross_moments(self) -> tuple[float, ...]:
+        r""":math:`\hat q_{st}^l` of the hidden layers, l = 1..L-1."""
+        return tuple(cross for _, _, cross in self._layers)
+
+    @property
+    def separated(self) -> bool:
+        r"""Whether outliers of the order of M survive: :math:`E\varphi(z+\beta)\ne0`."""
+        variance, moment, _ = self._layers[-1]
+        mean_square = _products(self.net.activations[-1], self.shift, variance, 0.0)[1]
+        return mean_square > _NO_MEAN * moment
+
+    @property
+    def multiplicity(self) -> int:
+        """Number of outliers, C or 0."""
+        return self.outputs if self.separated else 0
+
+    @property
+    def max_eigenvalue_bound(self) -> float:
+        """Largest eigenvalue of the block of the last layer, which λ_max is at least."""
+        n, (_, moment, cross) = self.samples, self._layers[-1]
+        return self.widths[-2] * max(((n - 1) * cross + moment) / n, 0.0)
+
+    def max_learning_rate_bound(self, momentum: float = 0.0) -> float:
+        """2 (1 + momentum)/`max_eigenvalue_bound`: above it descent is unstable.
+
+        Parameters
+        ----------
+        momentum : float
+            In [0, 1).
+
+        Returns
+        -------
+        float
+            The bound.
+
+        Raises
+        ------
+        SpecError
+            If `momentum` is outside [0, 1).
+        """
+        return learning_rate(self.max_eigenvalue_bound, momentum)
+
+    @property
+    def learning_rate_gain_bound(self) -> float:
+        """The same over the critical learning rate without normalisation.
+
+        ConvergenceError as `FisherStatistics.max_eigenvalue`.
+        """
+        return self.max_learning_rate_bound() / regression(self).max_learning_rate()
+
+    def sample(
+        self, replicas: int, seed: int = 0, executor: Executor | None = None
+    ) -> GradientSample:
+        """Measure the same on sampled networks, as `sample_gradients`."""
+        fields = {"hidden_norm": self.kind, "shift": self.shift}
+        return sample_problem(self, replicas, seed, executor, **fields)
+
+
+@dataclass(frozen=True)
+class HiddenLayerNorm(GaussianStatistics):
+    r"""Layer normalisation of the hidden layers: the master formula with other parameters.
+
+    Parameters
+    ----------
+    net, width, samples, outputs, input_correlation
+        As in `FisherStatistics`; depth >= 2, Gaussian weights.
+
+    Raises
+    ------
+    SpecError
+        If an argument is out of range; the message names it.
+
+    Notes
+    -----
+    Every preactivation has variance 1 and two samples keep their correlation; backwards
+    :math:`\sigma_w^2` is divided by the variance that was normalised away.
+
+    References
+    ----------
+    .. [1] Karakida, Akaho & Amari, *The Normalization Method for Alleviating Pathological
+       Sharpness in Wide Neural Networks*, NeurIPS 2019, section 4.
+
+    Examples
+    --------
+    A critical ReLU network has variance 2 in every layer, and loses a factor of it backwards:
+
+    >>> from freefim.networks.network import Network
+    >>> net = Network(2, "relu", weights="gaussian", weight_std=2**0.5)
+    >>> st = HiddenLayerNorm(net, width=100, samples=10, outputs=2)
+    >>> round(st.diagonal, 12) == 100 * (0.5 + 0.5)
+    True
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require_gaussian(self)
+
+    @cached_property
+    def _raw_variances(self) -> tuple[float, ...]:
+        """Variances that are normalised away, those of the hidden layers; 1 for the last layer."""
+        net, moment, raw = self.net, float(self.net.input_second_moment), []
+        for phi, weight, bias in zip(net.activations, net.weight_stds, net.bias_stds, strict=False):
+            raw.append(float(weight) ** 2 * moment + float(bias) ** 2)
+            moment = float(phi.second_moment(1.0))
+        return (*raw, 1.0)
+
+    @cached_property
+    def equivalent(self) -> Network:
+        """The network without normalisation that has the same outputs at infinite width."""
+        net, scales = self.net, [math.sqrt(raw) for raw in self._raw_variances]
+        return net.replace(
+            weight_std=[float(x) / scale for x, scale in zip(net.weight_stds, scales, strict=True)],
+            bias_std=[float(x) / scale for x, scale in zip(net.bias_stds, scales, strict=True)],
+        )
+
+    @cached_property
+    def _plain(self) -> FisherStatistics:
+        return FisherStatistics(
+            self.equivalent, self.width, self.samples, self.outputs, self.input_correlation
+        )
+
+    @cached_property
+    def pair(self) -> PairOrderParameters:
+        """Order parameters of a pair of inputs of `equivalent`."""
+        return self._plain.pair
+
+    @cached_property
+    def _gains(self) -> tuple[float, ...]:
+        """Squared gradient by a weight of the layer over that by a weight of `equivalent`."""
+        if self.net.parametrization == "ntk":
+            return (1.0,) * self.net.depth
+        return tuple(1.0 / raw for raw in self._raw_variances)
+
+    def _sum(self, forward: tuple[float, ...], backward: tuple[float, ...]) -> float:
+        net, weights = self.equivalent, layer_weights(self._plain)
+        extra = [0.0] * net.depth
+        if net.parametrization == "ntk":
+            extra = [float(std) ** 2 for std in net.bias_stds]
+        rows = zip(self._gains, weights, extra, forward, backward, strict=True)
+        return math.fsum(gain * back * (w * forth + b) for gain, w, b, forth, back in rows)
+
+    @property
+    def diagonal(self) -> float:
+        """Squared norm of the gradient of one output at one sample."""
+        return self._sum(self.pair.second_moments, self.pair.backward_moments)
+
+    @property
+    def off_diagonal(self) -> float:
+        """Inner product of the gradients of one output at two samples."""
+        return self._sum(self.pair.cross_moments, self.pair.backward_cross_moments)
+
+    def _bulk_edge(self) -> float | None:
+        bulk = centred_bulk(self._plain)
+        if bulk is None:
+            return None
+        pair, weights = self.pair, layer_weights(self._plain)
+        gaps = [
+            gain * w * (same - cross) * moment / self.samples
+            for gain, w, same, cross, moment in zip(
+                self._gains,
+                weights,
+                pair.backward_moments,
+                pair.backward_cross_moments,
+                pair.second_moments,
+                strict=True,
+            )
+        ]
+        scaled = tuple(gain * y for gain, y in zip(self._gains, bulk.weights, strict=True))
+        return replace(bulk, shift=math.fsum(gaps), weights=scaled).upper_edge()
+
+    @property
+    def dimension(self) -> int:
+        """Number of parameters P."""
+        return regression(self).dimension
+
+    @property
+    def learning_rate_gain(self) -> float:
+        """Critical learning rate over that without normalisation; ConvergenceError as theirs."""
+        return self.max_learning_rate() / regression(self).max_learning_rate()
+
+    def sample(
+        self, replicas: int, seed: int = 0, executor: Executor | None = None
+    ) -> GradientSample:
+        """Measure the same on sampled networks, as `sample_gradients`."""
+        return sample_problem(self, replicas, seed, executor, hidden_norm="layer-norm")
+
+
+def _products(
+    phi: Activation, shift: float, variance: float, correlation: float
+) -> tuple[float, float]:
+    """E φ(u+β)² and E φ(u+β)φ(v+β)."""
+    if shift != 0.0:
+        phi = _shifted(phi, shift)
+    found: PairMoments = pair_moments(phi, variance, correlation)
+    return float(phi.second_moment(variance)), float(found.product)
+
+
+def _shifted(phi: Activation, shift: float) -> Activation:
+    return CustomActivation(
+        lambda h: phi.function(h + shift),
+        lambda h: phi.derivative(h + shift),
+        kinks=tuple(kink - shift for kink in phi.kinks),
+    )

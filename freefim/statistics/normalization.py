@@ -1,0 +1,397 @@
+r"""Normalised outputs: over the samples (batch) or over the outputs of one sample (layer).
+
+Batch normalisation projects the constant vector of every output away, which carries the
+outliers: what remains is of the order of ρ = M/N. Layer normalisation acts on each sample by
+itself, like a softmax, and leaves outliers of the order of M.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from freefim.errors import ConvergenceError, SpecError
+from freefim.networks.activation_base import Array
+from freefim.networks.checks import one_of, positive
+from freefim.networks.pair_moments import pair_moments
+from freefim.statistics.centred_bulk import CentredBulk
+from freefim.statistics.fisher import FisherStatistics, centred_bulk, layer_weights
+from freefim.statistics.master import Problem, learning_rate
+from freefim.statistics.sampling import sample_problem
+from freefim.statistics.softmax import SoftmaxFormulas
+
+if TYPE_CHECKING:
+    from freefim.montecarlo.gradients import GradientSample
+
+__all__ = ["OutputBatchNorm", "OutputLayerNorm", "regression"]
+
+
+def regression(problem: Problem) -> FisherStatistics:
+    """Statistics of the same network without normalisation."""
+    return FisherStatistics(
+        problem.net, problem.width, problem.samples, problem.outputs, problem.input_correlation
+    )
+
+
+@dataclass(frozen=True)
+class OutputBatchNorm(Problem):
+    r"""Statistics of the Fisher information with batch normalisation of the outputs.
+
+    :math:`\bar f_k=(u_k-\mu_k)/\sigma_k` with mean and deviation over the N samples, gradient
+    through both; or :math:`u_k-\mu_k` alone.
+
+    Parameters
+    ----------
+    net, width, samples, outputs, input_correlation
+        As in `FisherStatistics`; inputs must not all be alike.
+    kind : {"batch-norm", "mean-subtraction"}
+        With or without division by the deviation.
+    deviations : sequence of C numbers, optional
+        :math:`\sigma_k>0`, over the gains :math:`\gamma_k` if there are any. They fluctuate with
+        the norm of the last weights; none given, :math:`\sigma^2=q_t^L-q_{st}^L`.
+
+    Raises
+    ------
+    SpecError
+        If an argument is out of range; the message names it.
+
+    Notes
+    -----
+    With :math:`\rho=M/N` each output has N - 1 eigenvalues (N - 2 with the deviation)
+    :math:`\rho\alpha(\kappa_1-\kappa_2)/\sigma_k^2` for N fixed, which are of the order of M;
+    normalisation tames the largest one only if N grows with M. Then the eigenvalues spread, and
+    the edge is known exactly where `bulk` is.
+
+    References
+    ----------
+    .. [1] Karakida, Akaho & Amari, *The Normalization Method for Alleviating Pathological
+       Sharpness in Wide Neural Networks*, NeurIPS 2019, theorems 3.1-3.4.
+
+    Examples
+    --------
+    Two samples are centred to ±1 and tell nothing about the parameters:
+
+    >>> from freefim.networks.network import Network
+    >>> net = Network(3, "relu", weights="gaussian", weight_std=2**0.5)
+    >>> OutputBatchNorm(net, width=100, samples=2, outputs=3).max_eigenvalue_bounds
+    (0.0, 0.0)
+    """
+
+    kind: str = "batch-norm"
+    deviations: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of("kind", self.kind, ("batch-norm", "mean-subtraction"))
+        given: Any = self.deviations
+        if self.kind == "mean-subtraction":
+            if given is not None and len(given):
+                raise SpecError(f"deviations must be left out for mean subtraction, got {given!r}")
+            given = (1.0,) * self.outputs
+        elif given is None or len(given) == 0:
+            given = (self._mean_field_deviation(),) * self.outputs
+        if len(given) != self.outputs:
+            raise SpecError(
+                f"deviations must be one number for each of outputs={self.outputs}, got {given!r}"
+            )
+        values = tuple(float(positive(f"deviations[{k}]", x)) for k, x in enumerate(given))
+        object.__setattr__(self, "deviations", values)
+
+    def _mean_field_deviation(self) -> float:
+        if self.samples < 2:
+            raise SpecError(
+                "samples must be >= 2 for batch-norm, got 1: one sample has no variance"
+            )
+        pair = self.pair
+        square = pair.preactivation_variances[-1] - pair.preactivation_covariances[-1]
+        if not square > 0.0:
+            raise SpecError(
+                "input_correlation must leave the outputs a variance over the samples for "
+                f"batch-norm, got {self.input_correlation!r}: all samples alike"
+            )
+        return math.sqrt(square)
+
+    @property
+    def ratio(self) -> float:
+        r""":math:`\rho=M/N`; the largest eigenvalue is of its order."""
+        return self.width / self.samples
+
+    @property
+    def dimension(self) -> int:
+        """Number of parameters P."""
+        return regression(self).dimension
+
+    @property
+    def multiplicity(self) -> int:
+        """Number of nonzero eigenvalues of each output, N - 1 or N - 2."""
+        return max(self.samples - (1 if self.kind == "mean-subtraction" else 2), 0)
+
+    @cached_property
+    def bulk_eigenvalues(self) -> tuple[float, ...]:
+        """The eigenvalue of each output for N fixed, M → ∞; its multiplicity is `multiplicity`."""
+        plain = regression(self)
+        gap = max(plain.diagonal - plain.off_diagonal, 0.0) / self.samples
+        return tuple(gap / x**2 for x in self.deviations)
+
+    @property
+    def trace(self) -> float:
+        """Sum of the eigenvalues."""
+        return self.multiplicity * math.fsum(self.bulk_eigenvalues)
+
+    @property
+    def mean(self) -> float:
+        """Mean of all `dimension` eigenvalues."""
+        return self.trace / self.dimension
+
+    @property
+    def _square(self) -> float:
+        return self.multiplicity * math.fsum(x * x for x in self.bulk_eigenvalues)
+
+    @property
+    def second_moment(self) -> float:
+        """Mean square of all `dimension` eigenvalues.
+
+        For N of the order of M only a lower bound: fluctuations of the kernel add to it.
+        """
+        return self._square / self.dimension
+
+    @property
+    def max_eigenvalue_bounds(self) -> tuple[float, float]:
+        r""":math:`\mathrm{tr}F^2/\mathrm{tr}F\le\lambda_{max}\le\sqrt{\mathrm{tr}F^2}`.
+
+        For N of the order of M up to the constants :math:`c_1, c_2\ge0` of the theorem; the upper
+        bound, of the order of :math:`\sqrt M`, is not tight then.
+        """
+        if self.trace == 0.0:
+            return 0.0, 0.0
+        return self._square / self.trace, math.sqrt(self._square)
+
+    def bulk(self) -> CentredBulk | None:
+        r"""Law of the dual of one output with :math:`\sigma_k=1`, N of the order of M.
+
+        Returns
+        -------
+        CentredBulk or None
+            None where it is open: it is known for Gaussian weights, uncorrelated inputs, and an
+            odd activation without bias, or any activation of a single hidden layer without bias.
+        """
+        net = self.net
+        known = centred_bulk(self)
+        if known is not None or net.depth != 2:
+            return known
+        if net.ensembles[0] != "gaussian" or net.bias_stds[0] != 0 or self.pair.cross_moments[0]:
+            return None
+        pair, n = self.pair, self.samples
+        at = pair_moments(net.activations[0], pair.preactivation_variances[0], 0.0)
+        moment, weights = pair.second_moments[0], layer_weights(self)
+        gain = float(net.weight_stds[0]) ** 2 * float(at.slope) * moment
+        if not gain > 0.0:
+            return None
+        cross = pair.backward_cross_moments[0]
+        shift = weights[0] / n * (pair.backward_moments[0] - cross) * moment
+        ratios = (n / self.widths[0], n / self.widths[1])
+        rest = max(pair.second_moments[1] - float(at.product) - gain, 0.0)
+        y = (weights[0] / n * cross * moment, weights[1] / n)
+        return CentredBulk(shift, y, ratios, (rest,), (gain,))
+
+    @property
+    def max_eigenvalue(self) -> float:
+        """Upper edge of the spectrum, for N of the order of M.
+
+        Raises
+        ------
+        ConvergenceError
+            If `bulk` is None: only `max_eigenvalue_bounds` are known.
+        """
+        bulk = self.bulk()
+        if bulk is None:
+            low, high = self.max_eigenvalue_bounds
+            raise ConvergenceError(
+                "the edge of the normalised spectrum is known only for Gaussian weights, "
+                "uncorrelated inputs, and an odd activation or a single hidden layer without "
+                f"bias; here it is bounded by {low:.6g} and {high:.6g}"
+            )
+        if self.multiplicity == 0:
+            return 0.0
+        return bulk.upper_edge() / min(self.deviations) ** 2
+
+    def max_learning_rate_bounds(self, momentum: float = 0.0) -> tuple[float, float]:
+        """2 (1 + momentum)/λ_max for the bounds of λ_max, the smaller one first.
+
+        Parameters
+        ----------
+        momentum : float
+            In [0, 1).
+
+        Returns
+        -------
+        tuple of float
+            Surely stable, and surely unstable above; both inf if nothing depends on θ.
+
+        Raises
+        ------
+        SpecError
+            If `momentum` is outside [0, 1).
+        """
+        low, high = self.max_eigenvalue_bounds
+        return learning_rate(high, momentum), learning_rate(low, momentum)
+
+    @property
+    def learning_rate_gain_bounds(self) -> tuple[float, float]:
+        """Critical learning rate over that without normalisation: bounds, the smaller one first.
+
+        ConvergenceError as `FisherStatistics.max_eigenvalue`.
+        """
+        low, high = self.max_learning_rate_bounds()
+        plain = regression(self).max_learning_rate()
+        return low / plain, high / plain
+
+    def sample(
+        self, replicas: int, seed: int = 0, executor: Executor | None = None
+    ) -> GradientSample:
+        """Measure the same on sampled networks, as `sample_gradients`."""
+        return sample_problem(self, replicas, seed, executor, heads=(self.kind,))
+
+
+@dataclass(frozen=True)
+class OutputLayerNorm(Problem, SoftmaxFormulas):
+    r"""Statistics of the Fisher information with layer normalisation of the C outputs.
+
+    Parameters
+    ----------
+    net, width, samples, outputs, input_correlation
+        As in `FisherStatistics`; `outputs` >= 2.
+    logits : array_like, shape (samples, outputs), optional
+        The outputs before normalisation; none given, they are sampled from their mean-field law.
+    seed : int
+        Of that sample.
+
+    Raises
+    ------
+    SpecError
+        If an argument is out of range, or the outputs of a sample do not vary.
+
+    Notes
+    -----
+    The formulas of a softmax hold with
+    :math:`Q_n=\sigma_n^{-2}(I-\frac1C11^T-\frac1C\hat u_n\hat u_n^T)`, so that there are C - 1
+    outliers of the order of M. For C = 2 everything is 0, the outputs being ±1. For C = 3 the
+    mean of :math:`\sigma^{-2}` diverges, for C <= 5 that of :math:`\sigma^{-4}`: sampled values
+    have heavy tails there, and may exceed those without normalisation.
+
+    References
+    ----------
+    .. [1] Karakida, Akaho & Amari, *The Normalization Method for Alleviating Pathological
+       Sharpness in Wide Neural Networks*, NeurIPS 2019, section 4.
+
+    Examples
+    --------
+    >>> from freefim.networks.network import Network
+    >>> net = Network(3, "relu", weights="gaussian", weight_std=2**0.5)
+    >>> OutputLayerNorm(net, width=100, samples=10, outputs=2).max_eigenvalue
+    0.0
+    """
+
+    logits: tuple[tuple[float, ...], ...] = ()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.outputs < 2:
+            raise SpecError("outputs must be >= 2 for layer normalisation, got 1")
+        rows: Any = self.logits
+        if rows is None or len(rows) == 0:
+            rows = self._sampled()
+        object.__setattr__(self, "logits", _checked_logits(rows, (self.samples, self.outputs)))
+
+    @cached_property
+    def regression(self) -> FisherStatistics:  # type: ignore[override]
+        """The same network without normalisation."""
+        return regression(self)
+
+    @cached_property
+    def _g(self) -> Array:
+        u = np.array(self.logits)
+        centred: Array = u - u.mean(axis=1, keepdims=True)
+        return centred
+
+    @cached_property
+    def _heads(self) -> Array:
+        centred = self._g
+        square = np.square(centred).mean(axis=1)[:, None, None]
+        c = self.outputs
+        if c == 2:
+            return np.zeros((self.samples, 2, 2))
+        outer = centred[:, :, None] * centred[:, None, :] / square
+        heads: Array = (np.eye(c) - 1.0 / c - outer / c) / square
+        return heads
+
+    @cached_property
+    def _factors(self) -> tuple[Array, Array]:
+        values, vectors = np.linalg.eigh(self._heads)
+        return np.maximum(values, 0.0), vectors
+
+    @cached_property
+    def mean_head(self) -> Array:
+        r""":math:`\bar Q=\frac1N\sum_nQ_n`, shape (outputs, outputs)."""
+        mean: Array = self._heads.mean(axis=0)
+        return mean
+
+    @cached_property
+    def beta1(self) -> float:
+        r"""Mean of :math:`\mathrm{tr}\,Q_n=(C-2)/\sigma_n^2` over samples."""
+        return float(np.trace(self.mean_head))
+
+    @property
+    def learning_rate_gain(self) -> float:
+        """Critical learning rate over that without normalisation; below 1 it is a loss."""
+        top = self.max_eigenvalue
+        return self.regression.max_eigenvalue / top if top > 0.0 else math.inf
+
+    def sample(
+        self, replicas: int, seed: int = 0, executor: Executor | None = None
+    ) -> GradientSample:
+        """Measure the same on sampled networks, as `sample_gradients`."""
+        return sample_problem(self, replicas, seed, executor, heads=("layer-norm",))
+
+    def _sampled(self) -> Array:
+        seed: Any = self.seed
+        if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or seed < 0:
+            raise SpecError(f"seed must be an integer >= 0, got {seed!r}")
+        same = self.pair.preactivation_variances[-1]
+        cross = self.pair.preactivation_covariances[-1]
+        if cross < 0.0:
+            raise SpecError(
+                "logits must be given where the outputs of two samples are negatively "
+                f"correlated, as here with covariance {cross:.6g}"
+            )
+        rng = np.random.default_rng(np.random.SeedSequence(int(seed)))
+        common = rng.standard_normal(self.outputs)
+        own = rng.standard_normal((self.samples, self.outputs))
+        return np.asarray(math.sqrt(cross) * common + math.sqrt(max(same - cross, 0.0)) * own)
+
+
+def _checked_logits(
+    value: Sequence[Sequence[float]], shape: tuple[int, int]
+) -> tuple[tuple[float, ...], ...]:
+    try:
+        u = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise SpecError(f"logits must be a matrix of numbers, got {value!r}") from None
+    if u.shape != shape or not np.all(np.isfinite(u)):
+        raise SpecError(
+            f"logits must be finite, of shape (samples, outputs) = {shape}, got shape {u.shape}"
+        )
+    constant = np.ptp(u, axis=1) == 0.0
+    if np.any(constant):
+        raise SpecError(
+            "logits must vary over the outputs of every sample for layer normalisation, "
+            f"got equal ones in row {int(np.argmax(constant))}"
+        )
+    return tuple(tuple(row) for row in u.tolist())

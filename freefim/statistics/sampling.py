@@ -1,0 +1,49 @@
+"""The statistics, measured: from a problem of the theory to sampled networks."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from freefim.montecarlo.gradients import GradientSample
+    from freefim.statistics.master import Problem
+
+__all__ = ["sample_problem"]
+
+
+def sample_problem(
+    problem: Problem,
+    replicas: int,
+    seed: int = 0,
+    executor: Executor | None = None,
+    **fields: Any,
+) -> GradientSample:
+    """Draw networks of a problem and measure its statistics.
+
+    Parameters
+    ----------
+    problem : Problem
+        Network, width, samples, outputs and correlation of Gaussian inputs.
+    replicas, seed, executor
+        As of `freefim.montecarlo.gradients.sample_gradients`.
+    **fields
+        The other fields of `freefim.montecarlo.gradients.GradientEnsemble`.
+
+    Returns
+    -------
+    GradientSample
+        The same statistics, measured.
+
+    Raises
+    ------
+    SpecError, ConvergenceError
+        As `sample_gradients`.
+    """
+    from freefim.montecarlo.gradients import GradientEnsemble, sample_gradients
+
+    given = {"input_correlation": problem.input_correlation} | fields
+    ensemble = GradientEnsemble(
+        problem.net, problem.width, problem.samples, problem.outputs, **given
+    )
+    return sample_gradients(ensemble, replicas, seed, executor)

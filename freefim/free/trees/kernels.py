@@ -667,10 +667,10 @@ def shifted(w, center, radius, step):
 def fold(prog, frame, walls, speck, direction, w, work, steps, slope, trial, out):
     """Follow the real curve from a point of a gap (w, changed) to the end of the gap.
 
-    frame (k, 4): per leaf first wall, final wall, center, radius. out: x, curvature, and the mass above the
-    place of the fourth. Status: 0
-    lost, 1 a fold, 2 a wall (an atom, or an edge there), 3 the curve ends at z = 0. Then w holds
-    the end, slope the tangents by the first unknown.
+    frame (k, 4): per leaf first wall, final wall, center, radius. out: x, curvature, and the mass
+    above the place of the fourth. Status: 0 lost, 1 a fold, 2 a wall (an
+    atom, or an edge there), 3 the curve ends at z = 0. Then w holds the end, slope the tangents
+    by the first unknown.
     """
     k = w.size
     z, g, _, dz, _, _, _, _ = sweep(prog, w, work)
@@ -744,9 +744,10 @@ def fold(prog, frame, walls, speck, direction, w, work, steps, slope, trial, out
     x = z.real
     curved = (d_high - d_low) / (p_high - p_low)
     first = abs(d_low)
-    for it in range(80):
+    halve = False
+    for it in range(100):
         p = p_low + (p_high - p_low) * f_low / (f_low - f_high)
-        if it % 8 == 7:
+        if halve or it % 4 == 3:
             p = 0.5 * (p_low + p_high)
         near_low = abs(p - p_low) < abs(p - p_high)
         trial[:] = w if near_low else high
@@ -755,15 +756,16 @@ def fold(prog, frame, walls, speck, direction, w, work, steps, slope, trial, out
         place = unchart(p, center, radius, far)
         step = place - trial[0].real
         for j in range(1, k):
-            trial[j] += step * slope[j].real
+            there = shifted(trial[j].real, frame[j, 2], frame[j, 3], step * slope[j].real)
+            trial[j] = complex(there, trial[j].imag)
         trial[0] = complex(place, trial[0].imag)
         status, g, dz, z, low = settle(prog, 0j, 0.0, trial, work, steps)
         if status != 1:
-            p = 0.5 * (p_low + p_high)
-            f_low, f_high = 1.0, -1.0
-            if abs(p_high - p_low) < 1e-15 * abs(p):
-                break
+            if halve:
+                return 0
+            halve = True
             continue
+        halve = False
         d = dz.real / dchart(place, center, radius, far)
         if abs(d) > 1e-5 * first:
             base = w if abs(p - p_low) > abs(p - p_high) else high
@@ -788,6 +790,8 @@ def fold(prog, frame, walls, speck, direction, w, work, steps, slope, trial, out
             or abs(x) < 1e-28 * scale
         ):
             break
+    else:
+        return 0
     if abs(d_low) > abs(d_high):
         w[:] = high
     z, _g, _, dz, _, _, _, _ = sweep(prog, w, work)
@@ -1006,9 +1010,16 @@ def solve_points(prog, start, begin, z, speck, out, ws):
     work = np.empty((3 * k + 2, 9), np.complex128)
     w, steps, slope, trial = (np.empty(k, np.complex128), np.empty(k, np.complex128),
                               np.empty(k, np.complex128), np.empty(k, np.complex128))  # fmt: skip
+    far = np.empty(k, np.complex128)
     failures = 0
     for i in range(z.size):
-        status, g = approach(prog, start, begin, z[i], speck, w, work, steps, slope, trial)
+        if abs(z[i]) > 30.0 * prog[3][1 + k]:
+            # far out by way of the imaginary direction
+            above = complex(z[i].real, abs(z[i]))
+            status, g = approach(prog, start, begin, above, speck, far, work, steps, slope, trial)
+            status, g = approach(prog, above, far, z[i], speck, w, work, steps, slope, trial)
+        else:
+            status, g = approach(prog, start, begin, z[i], speck, w, work, steps, slope, trial)
         if status == LOST:
             failures += 1
             g = complex(math.nan, math.nan)

@@ -17,6 +17,7 @@ __all__ = ["TreeSolution"]
 _Reals = NDArray[np.float64]
 _Nodes = NDArray[np.complex128]
 _MASS_TOLERANCE = 1e-10
+_POLE = 1e-14
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +71,8 @@ class TreeSolution:
         """Distribution function of the whole law, right-continuous, shape (n,)."""
         x = np.asarray(x, dtype=float)
         values = np.where(np.isnan(x), np.nan, 0.0)
-        for band in self._bands:
-            values += np.where(x >= band.right, band.mass, 0.0)
+        for piece in self._bands:
+            values += np.where(x >= piece.right, piece.mass, 0.0)
         if self._bands:
             band, inside = self._locate(x)
             above = self._evaluate(x[inside], band[inside], 1).real
@@ -86,10 +87,19 @@ class TreeSolution:
         """Cauchy transform off the bands, any shape."""
         z = np.asarray(z, dtype=complex)
         flat = np.atleast_1d(z).ravel()
-        values, _ = self._machine.points(np.where(flat.imag < 0.0, flat.conj(), flat))
-        values = np.where(flat.imag < 0.0, values.conj(), values)
-        values = np.where(flat.imag == 0.0, values.real, values)
-        values[np.isin(flat, [at for at, _ in self.atoms])] = np.inf
+        values = np.empty(flat.shape, dtype=complex)
+        far = np.ones(flat.shape, dtype=bool)
+        for location, mass in self.atoms:
+            # so near that its pole is all that floats can show
+            near = np.abs(flat - location) < _POLE * self._machine.scale
+            with np.errstate(divide="ignore", invalid="ignore"):
+                values[near] = mass / (flat[near] - location)
+            values[flat == location] = np.inf
+            far &= ~near
+        upper = np.where(flat.imag < 0.0, flat.conj(), flat)
+        found, _ = self._machine.points(upper[far])
+        found = np.where(flat[far].imag < 0.0, found.conj(), found)
+        values[far] = np.where(flat[far].imag == 0.0, found.real, found)
         return values.reshape(z.shape)
 
     def subordination(self, z: _Nodes) -> _Nodes:
@@ -190,7 +200,7 @@ class TreeSolution:
         return band, (x > ends[band, 0]) & (x < ends[band, 1])
 
     def _evaluate(self, x: _Reals, band: NDArray[np.int64], want: int) -> _Nodes:
-        from freefim.free.trees.kernels import evaluate
+        from freefim.free.trees.band_kernels import evaluate
 
         machine, out = self._machine, np.empty(x.size, dtype=complex)
         failed = evaluate(

@@ -37,6 +37,21 @@ def solve_tree(law: Law) -> Solution:
         If a number of the tree is an expression with symbols.
     ConvergenceError
         If an edge is lost, a band does not resolve, or masses do not balance to 1e-10.
+
+    Notes
+    -----
+    Points of all subtrees solve one system, by Newton with derivatives along the tree; a point
+    is physical if and only if every convolution sees its arguments in the right half plane
+    (Belinschi & Bercovici, *J. Anal. Math.* 101 (2007) 357).
+
+    Examples
+    --------
+    >>> from freefim.free.laws.given import Atomic
+    >>> from freefim.free.trees.nodes import FreeSum
+    >>> coin = Atomic([0, 1], [0.5, 0.5])
+    >>> left, right = solve_tree(FreeSum(coin, coin)).bands[0]  # the arcsine law on [0, 2]
+    >>> bool(abs(left) + abs(right - 2) < 1e-14)
+    True
     """
     if is_image(law):
         return ImageSolution(law, law.law.solution)  # type: ignore[attr-defined, arg-type]

@@ -86,7 +86,7 @@ class Machine:
         ConvergenceError
             If a point does not converge on the physical sheet.
         """
-        from freefim.free.trees.kernels import solve_points
+        from freefim.free.trees.band_kernels import solve_points
 
         z = np.ascontiguousarray(z, dtype=complex)
         out, ws = np.empty(z.size, dtype=complex), np.empty((z.size, self.k), dtype=complex)

@@ -121,7 +121,7 @@ class Searcher:
 
     def mass_above(self, w: _Nodes) -> float:
         """Mass to the right of a point of a gap."""
-        from freefim.free.trees.kernels import mass_above
+        from freefim.free.trees.band_kernels import mass_above
 
         return float(mass_above(self.machine.prog, w, self.machine.work))
 
@@ -140,7 +140,7 @@ class Searcher:
 
     def _end(self, w: _Nodes, direction: int) -> Edge:
         """Follow a gap from one of its points to its end, past atoms."""
-        from freefim.free.trees.kernels import fold
+        from freefim.free.trees.band_kernels import fold
 
         machine = self.machine
         for _ in range(len(self.atoms) + 1):
@@ -208,7 +208,7 @@ class Searcher:
 
     def _trace(self, left: Edge, right: Edge) -> Band | list[tuple[Edge, Edge]]:
         """Panels of a presumed band, or its pieces if a gap shows up."""
-        from freefim.free.trees.kernels import trace_band
+        from freefim.free.trees.band_kernels import trace_band
 
         machine, a, b = self.machine, left.x, right.x
         kind = 1 if left.singular else 2 if right.singular else 0

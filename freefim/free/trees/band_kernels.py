@@ -70,7 +70,7 @@ def fold(prog, frame, walls, speck, direction, w, work, steps, slope, trial, out
     by the first unknown.
     """
     k = w.size
-    z, g, _, dz, _, _, _, _ = sweep(prog, w, work)
+    z, _, _, dz, _, _, _, _ = sweep(prog, w, work)
     unwind(prog, 1.0 + 0j, 0.0, work, slope)
     side = math.copysign(1.0, dz.real)
     share = 0.5
@@ -99,7 +99,7 @@ def fold(prog, frame, walls, speck, direction, w, work, steps, slope, trial, out
         for j in range(k):
             trial[j] = complex(shifted(w[j].real, frame[j, 2], frame[j, 3], step * slope[j].real),
                                w[j].imag)  # fmt: skip
-        status, g, dz_new, z_new, low = settle(prog, 0j, 0.0, trial, work, steps)
+        status, _, dz_new, z_new, low = settle(prog, 0j, 0.0, trial, work, steps)
         same = status == 1
         for j in range(k):
             f, e = int(frame[j, 0]), int(frame[j, 1])
@@ -270,9 +270,9 @@ def trace_band(prog, kind, a, b, ends, start, begin, speck, grid, cuts, coefs, s
         top = 0
         stack[0, 0], stack[0, 1], stack[0, 2] = 0.0, math.pi, 0.0
     else:
-        for i in range(25, -1, -1):
+        for i in range(12, -1, -1):
             top += 1
-            stack[top, 0], stack[top, 1], stack[top, 2] = i, i + 1.0, 0.0
+            stack[top, 0], stack[top, 1], stack[top, 2] = 2.0 * i, 2.0 * i + 2.0, 0.0
     before, x_before = False, 0.0
     while top >= 0:
         left, right, depth = stack[top, 0], stack[top, 1], stack[top, 2]
@@ -296,7 +296,7 @@ def trace_band(prog, kind, a, b, ends, start, begin, speck, grid, cuts, coefs, s
                         ends[2, j] - ends[3, j]) * math.sin(2.0 * t)  # fmt: skip
                     trial[j] = chord + 1j * height
             if depth > 0.0 or kind == 0:
-                status, g, dz = newton(prog, complex(x, 0.0), trial, work, steps)
+                status, _, _ = newton(prog, complex(x, 0.0), trial, work, steps)
                 done = status == 1
             if not done and before:
                 for j in range(k):

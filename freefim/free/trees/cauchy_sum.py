@@ -65,7 +65,7 @@ class CauchySum:
         x = np.asarray(x, dtype=float)
         values = np.where(np.isnan(x), np.nan, 0.0)
         known = np.isfinite(x)
-        values[known] = -self.cauchy(x[known] + 0j).imag / np.pi
+        values[known] = -self.cauchy(x[known].astype(complex)).imag / np.pi
         return values
 
     def cdf(self, x: _Reals) -> _Reals:
@@ -99,7 +99,9 @@ class CauchySum:
         """Cauchy transform; on the line its limit from above."""
         z = np.asarray(z, dtype=complex)
         upper = np.where(z.imag < 0.0, z.conj(), z)
-        values = self.inner.cauchy(upper - self.location + 1j * self.scale)
+        values = self.inner.cauchy(
+            np.asarray(upper - self.location + 1j * self.scale, dtype=complex)
+        )
         return np.where(z.imag < 0.0, values.conj(), values)
 
     def nodes(self, splits: int = 1) -> tuple[_Reals, _Reals]:

@@ -124,7 +124,9 @@ def _fill_inverses(program: Program) -> None:
         tangents(below.prog, dz, below.work, below.slope)
         mean = -float(g.real)
         variance = -float((dg / dz).real) - mean * mean
-        program.set_inverse(i, mean, variance, (w.real + 0j, below.slope.real + 0j))
+        program.set_inverse(
+            i, mean, variance, (w.real.astype(complex), below.slope.real.astype(complex))
+        )
 
 
 def far_point(program: Program, z: complex) -> _Nodes:

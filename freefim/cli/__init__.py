@@ -1,4 +1,4 @@
-"""The shell: ``freefim density | sample | validate | learning-rate | plot | show``."""
+"""The shell: ``freefim VERB``, the verbs of `freefim.cli.verbs.VERBS`."""
 
 import io
 import os

@@ -3,11 +3,15 @@
 import argparse
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from fractions import Fraction
 from typing import NoReturn
 
 from freefim.errors import SpecError
 
-__all__ = ["parse"]
+__all__ = ["Value", "parse", "value"]
+
+Value = int | float | Fraction | str
 
 _EPILOG = """\
 A network file is TOML: the fields of freefim.Network under [network], for example
@@ -25,6 +29,15 @@ _INPUT = """\
 The vector takes the place of the input in the network file: its mean square that of
 input_second_moment, its length M_0 that of the input layer. With --width M, width_ratios[0]
 becomes M_0/M; without, the network's own width_ratios[0] fixes M = M_0/width_ratios[0].
+"""
+_DATA = """\
+The data stand for the inputs: their rows are samples, their mean correlation (rows scaled to one
+norm, not centred) is the input correlation, their mean square the input_second_moment, their
+number of columns the width M_0 of the input layer and their number of rows that of the samples.
+"""
+_VARY = """\
+A range START:STOP:COUNT holds both ends. Fields are those of the network file or of the spectrum
+or statistic itself: weight_std=1:2:11, depth=2,4,8, activation=relu,tanh, width=100:1000:10.
 """
 
 
@@ -115,22 +128,40 @@ def _parser() -> argparse.ArgumentParser:
 
     show = _verb(verbs, "show", "the network, its order parameters, how its law is made")
     _spectrum(show)
+
+    statistics = _bare_verb(
+        verbs, "statistics", "mean-field statistics of the Fisher information on many samples",
+        _DATA,
+    )  # fmt: skip
+    _statistic(statistics)
+    _outputs(statistics, ".csv, .json, .npz or .parquet (a table of one row)")
+
+    scan = _bare_verb(
+        verbs, "scan", "a table over lists of fields, of a law or of statistics", _VARY + _DATA
+    )
+    scan.add_argument(
+        "--vary", action="append", type=_vary, required=True, metavar="FIELD=VALUES",
+        help="VALUE,VALUE… or START:STOP:COUNT; repeatable, the last one varies fastest",
+    )  # fmt: skip
+    _spectrum(scan)
+    scan.add_argument(
+        "--statistics", action="store_true",
+        help="scan statistics, with the options of that verb, not a spectrum",
+    )  # fmt: skip
+    _statistic(scan)
+    _outputs(scan, ".csv, .json, .npz or .parquet")
+    scan.add_argument(
+        "--resume", metavar="FILE",
+        help="keep every finished row there; the same scan with the same file goes on",
+    )  # fmt: skip
     return parser
 
 
 def _verb(
     verbs: "argparse._SubParsersAction[_Parser]", name: str, text: str
 ) -> argparse.ArgumentParser:
-    """Add one verb with what all verbs take."""
-    verb = verbs.add_parser(
-        name,
-        help=text,
-        description=text[0].upper() + text[1:] + ".",
-        epilog=_INPUT,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    verb.add_argument("network", metavar="NETWORK.toml", nargs="?", help="network file")
+    """Add one verb about one input."""
+    verb = _bare_verb(verbs, name, text, _INPUT)
     verb.add_argument(
         "--input", metavar="FILE", help="the input of the network: one vector, .npy or .csv"
     )
@@ -139,8 +170,53 @@ def _verb(
         help="rms: scale the input to mean square 1 (none)",
     )  # fmt: skip
     verb.add_argument("--width", type=_count, metavar="M", help="reference width")
+    return verb
+
+
+def _bare_verb(
+    verbs: "argparse._SubParsersAction[_Parser]", name: str, text: str, epilog: str
+) -> argparse.ArgumentParser:
+    """Add one verb with what all verbs take."""
+    verb = verbs.add_parser(
+        name,
+        help=text,
+        description=text[0].upper() + text[1:] + ".",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    verb.add_argument("network", metavar="NETWORK.toml", nargs="?", help="network file")
     verb.add_argument("--json", action="store_true", help="print one JSON object")
     return verb
+
+
+def _statistic(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--width", type=_count, metavar="M", help="reference width")
+    verb.add_argument("--samples", type=_count, metavar="N", help="number of samples")
+    verb.add_argument("--outputs", type=_count, metavar="C", help="number of outputs")
+    verb.add_argument(
+        "--matrix", metavar="NAME[,KEY=VALUE…]",
+        help="fisher (the default), layer-fisher,layer=l, tangent-kernel or feature-metric",
+    )  # fmt: skip
+    verb.add_argument(
+        "--head", choices=["softmax", "batch-norm", "layer-norm"],
+        help="what follows the linear outputs (nothing: squared errors)",
+    )  # fmt: skip
+    verb.add_argument(
+        "--input-correlation", type=_correlation, metavar="R",
+        help="correlation of two inputs (0: independent and centred)",
+    )  # fmt: skip
+    verb.add_argument(
+        "--data", metavar="FILE", help="the inputs, a matrix whose rows are samples, .npy or .csv"
+    )
+    verb.add_argument(
+        "--normalize", choices=["none", "rms"], default="none",
+        help="rms: scale the data to mean square 1 (none)",
+    )  # fmt: skip
+    verb.add_argument(
+        "--seed", type=_seed, metavar="S",
+        help="seed of the sampled outputs of softmax and layer-norm (0)",
+    )  # fmt: skip
 
 
 def _spectrum(verb: argparse.ArgumentParser) -> None:
@@ -194,13 +270,67 @@ _count, _seed = _integer(1), _integer(0)
 
 
 def _momentum(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = _real(text)
     if not 0.0 <= value < 1.0:
         raise argparse.ArgumentTypeError(f"must be a number in [0, 1), got {text!r}")
     return value
+
+
+def _correlation(text: str) -> float:
+    value = _real(text)
+    if not -1.0 <= value <= 1.0:
+        raise argparse.ArgumentTypeError(f"must be a number in [-1, 1], got {text!r}")
+    return value
+
+
+def _real(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _vary(text: str) -> tuple[str, list[Value]]:
+    """Take FIELD=VALUES apart."""
+    name, _, values = text.partition("=")
+    field, parts = name.strip().replace("-", "_"), values.split(":")
+    if not (field.isidentifier() and values) or len(parts) not in (1, 3):
+        raise argparse.ArgumentTypeError(
+            f"must be FIELD=VALUE,VALUE… or FIELD=START:STOP:COUNT, got {text!r}"
+        )
+    return field, [*map(value, values.split(","))] if len(parts) == 1 else _range(text, *parts)
+
+
+def _range(text: str, start: str, stop: str, number: str) -> list[Value]:
+    """Give equally spaced numbers; rationals in between, so that 1:2:11 holds 1.1 itself."""
+    try:
+        first, last, count = Fraction(start), Fraction(stop), int(number)
+    except (ValueError, ZeroDivisionError):
+        count = 0
+    if count < 2:
+        raise argparse.ArgumentTypeError(
+            f"a range must be START:STOP:COUNT with two numbers and COUNT >= 2, got {text!r}"
+        )
+    places = [first + (last - first) * place / (count - 1) for place in range(count)]
+    if all(place.denominator == 1 for place in places):
+        return [place.numerator for place in places]
+    return [float(place) for place in places]
+
+
+def value(text: str) -> Value:
+    """Read a value: an integer, a fraction p/q, a number, or else a word.
+
+    Examples
+    --------
+    >>> [value(text) for text in ("3", "3/2", "1.5", "relu")]
+    [3, Fraction(3, 2), 1.5, 'relu']
+    """
+    text = text.strip()
+    kinds: tuple[Callable[[str], Value], ...] = (int, float, Fraction)
+    for kind in kinds:
+        with suppress(ValueError, ZeroDivisionError):
+            return kind(text)
+    return text
 
 
 class _Version(argparse.Action):

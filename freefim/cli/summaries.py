@@ -1,48 +1,59 @@
 """Networks, laws and samples in a few legible lines, and in numbers that JSON holds."""
 
+import dataclasses
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import groupby
+from math import isnan
 from typing import Any
 
 import numpy as np
 
 from freefim.cli.problem import Problem
+from freefim.cli.statistic import Question
 from freefim.errors import SpecError
 from freefim.free.law import Law
 from freefim.montecarlo.empirical import EmpiricalSpectrum
 from freefim.networks.files import network_to_toml
+from freefim.networks.network import Network
 from freefim.spectra.conditional_fim import ConditionalFIM
+from freefim.tables import Table
 
 __all__ = [
     "law_lines",
     "law_numbers",
     "network_lines",
     "network_numbers",
+    "question_lines",
+    "question_numbers",
     "sample_lines",
     "sample_numbers",
+    "scan_lines",
+    "statistic_lines",
 ]
 
 _MOMENTS = 4
 # So many atoms or bands are listed; of more, the first and the last ones.
 _LISTED = 10
+# What a scan prints of its rows; its table holds the rest.
+_HEADLINES = (
+    "support_min", "support_max", "variance", "mean", "max_eigenvalue",
+    "max_eigenvalue_bounds_low", "max_eigenvalue_bounds_high", "max_learning_rate",
+)  # fmt: skip
 
 
 def network_numbers(problem: Problem) -> dict[str, Any]:
     """Give the fields of the network and where they came from."""
     if problem.network is None:
         return dict(problem.provenance)
-    fields = tomllib.loads(network_to_toml(problem.network))["network"]
-    return {"network": fields, **problem.provenance}
+    return {"network": _fields(problem.network), **problem.provenance}
 
 
 def network_lines(problem: Problem) -> list[str]:
     """Describe the network, runs of equal layers as one."""
     if problem.network is None:
         return [repr(problem.spectrum)]
-    fields = network_numbers(problem)["network"]
-    lines = [problem.provenance["network_file"]]
-    lines += [f"  {key:<20} {_runs(value)}" for key, value in fields.items()]
+    lines = _field_lines(problem.network, problem.provenance)
     if problem.vector is not None:
         file, normalize = problem.provenance["input_file"], problem.provenance["normalize"]
         lines.append(f"  {'input':<20} {problem.vector.size} numbers of {file}, {normalize=!s}")
@@ -124,6 +135,80 @@ def sample_lines(sample: EmpiricalSpectrum, law: Law | None) -> list[str]:
     if law is not None:
         lines.append(f"  Wasserstein   {numbers['wasserstein']:.6g} to the limiting law")
     return lines
+
+
+def question_numbers(question: Question) -> dict[str, Any]:
+    """Give the fields of the network and of a spectrum or statistic, and where they came from."""
+    net, varied = question.network, question.varied
+    given = {} if net is None else {"network": _fields(net, varied)}
+    return {**given, "of": type(question.thing).__name__, **_own(question), **question.provenance}
+
+
+def question_lines(question: Question) -> list[str]:
+    """Describe a network and what of it is asked for."""
+    net, provenance = question.network, question.provenance
+    lines = [] if net is None else _field_lines(net, provenance, question.varied)
+    if "data_file" in provenance:
+        file, normalize = provenance["data_file"], provenance["normalize"]
+        lines.append(f"  {'data':<20} {file}, {normalize=!s}")
+    own = _own(question) | {key: f"{len(values)} values" for key, values in question.varied.items()}
+    listed = (f"  {name:<20} {value}" for name, value in own.items())
+    return [*lines, type(question.thing).__name__, *listed]
+
+
+def statistic_lines(found: Mapping[str, float], problem: str) -> list[str]:
+    """List the numbers of a statistic, and why some are missing."""
+    lines = [
+        f"  {name:<30} {'unknown' if isnan(value) else f'{value:.10g}'}"
+        for name, value in found.items()
+    ]
+    return [*lines, *([f"  unknown: {problem}"] if problem else [])]
+
+
+def scan_lines(table: Table, varied: Sequence[str]) -> list[str]:
+    """Describe a scan: its rows with the numbers that matter most, and its problems."""
+    names = [*varied, *(name for name in _HEADLINES if name in table.columns)]
+    cells = [[name, *(_text(value) for value in table[name])] for name in names]
+    widths = [max(map(len, column)) for column in cells]
+    rows = [
+        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        for row in zip(*cells, strict=True)
+    ]
+    problems = [text for text in table["problem"].tolist() if text]
+    lines = [f"{len(table)} rows", *_abridged(rows[:1]), *_abridged(rows[1:])]
+    if problems:
+        lines += [f"{len(problems)} of them with problems, the first:", f"    {problems[0]}"]
+    return lines
+
+
+def _text(value: Any) -> str:
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def _own(question: Question) -> dict[str, Any]:
+    """Give the fields of a spectrum or statistic that numbers and words describe."""
+    thing = question.thing
+    values = {item.name: getattr(thing, item.name) for item in dataclasses.fields(thing)}
+    return {
+        key: value
+        for key, value in values.items()
+        if isinstance(value, int | float | str) and key not in question.varied
+    }
+
+
+def _fields(network: Network, varied: Container[str] = ()) -> dict[str, Any]:
+    fields = tomllib.loads(network_to_toml(network))["network"]
+    return {key: value for key, value in fields.items() if key not in varied}
+
+
+def _field_lines(
+    network: Network, provenance: Mapping[str, Any], varied: Container[str] = ()
+) -> list[str]:
+    fields = _fields(network, varied)
+    return [
+        provenance["network_file"],
+        *(f"  {key:<20} {_runs(value)}" for key, value in fields.items()),
+    ]
 
 
 def _learning_rates(spectrum: ConditionalFIM, width: int | None) -> dict[str, float | None]:

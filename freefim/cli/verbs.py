@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator
@@ -10,15 +11,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from freefim._formats import plain
-from freefim.cli import outputs, summaries
+from freefim.cli import NOT_COMPUTED, outputs, summaries
 from freefim.cli.problem import Problem
 from freefim.cli.progress import Progress
-from freefim.errors import SpecError
+from freefim.cli.statistic import Question
+from freefim.errors import ConvergenceError, SpecError
 from freefim.free.chains.chain_law import ChainLaw
 from freefim.free.law import Law
 from freefim.montecarlo.empirical import EmpiricalSpectrum
 from freefim.plots import save_figure
+from freefim.scans.numbers import number_names
+from freefim.scans.scan import scan as scanned
+from freefim.scans.subject import Subject
 from freefim.spectra.conditional_fim import ConditionalFIM
 from freefim.spectra.network_spectrum import NetworkSpectrum
 from freefim.tables import Table
@@ -144,6 +151,53 @@ def show(arguments: Namespace) -> int:
     return _say(arguments, numbers, lines, [])
 
 
+def statistics(arguments: Namespace) -> int:
+    """Compute mean-field statistics."""
+    outputs.check(arguments.output, outputs.TABLES, [arguments.network, arguments.data])
+    question = Question.of_statistics(arguments)
+    names = ("width", "samples", "outputs")
+    sizes: dict[str, Any] = {name: [getattr(question.thing, name)] for name in names}
+    with Progress("computing statistics"):
+        table = scanned(question.thing, **sizes)
+    found = {name: float(table[name][0]) for name in number_names(type(question.thing))}
+    problem = str(table["problem"][0])
+    if all(map(math.isnan, found.values())):
+        raise ConvergenceError(problem)
+    for path in arguments.output:
+        Table(table.columns, {**question.provenance, **table.metadata}).write(path)
+    numbers = summaries.question_numbers(question) | {"statistics": found, "problem": problem}
+    lines = [*summaries.question_lines(question), *summaries.statistic_lines(found, problem)]
+    return _say(arguments, numbers, lines, arguments.output)
+
+
+def scan(arguments: Namespace) -> int:
+    """Compute a table over lists of fields."""
+    names = [name for name, _ in arguments.vary]
+    varied = dict(arguments.vary)
+    for name in varied:
+        if names.count(name) > 1:
+            raise SpecError(f"--vary {name} must be given once, got {names.count(name)}")
+    rows = [] if arguments.resume is None else [arguments.resume]
+    inputs = [arguments.network, arguments.data, *rows]
+    outputs.check(arguments.output, outputs.TABLES, inputs)
+    question = Question.of_scan(arguments, varied)
+    Subject.of(question.thing).check(varied)
+    total = math.prod(map(len, varied.values()))
+    with Progress("scanning", total) as progress:
+        table = scanned(question.thing, path=arguments.resume, progress=progress, **varied)
+    for path in arguments.output:
+        Table(table.columns, {**question.provenance, **table.metadata}).write(path)
+    numbers = summaries.question_numbers(question) | {
+        "fields": names,
+        "rows": len(table),
+        "columns": dict(table.columns),
+    }
+    lines = [*summaries.question_lines(question), *summaries.scan_lines(table, names)]
+    _say(arguments, numbers, lines, arguments.output)
+    computed = [table[name] for name in number_names(type(question.thing)) if name not in varied]
+    return NOT_COMPUTED if all(np.isnan(column).all() for column in computed) else OK
+
+
 VERBS: dict[str, Callable[[Namespace], int]] = {
     "density": density,
     "sample": sample,
@@ -151,6 +205,8 @@ VERBS: dict[str, Callable[[Namespace], int]] = {
     "learning-rate": learning_rate,
     "plot": plot,
     "show": show,
+    "statistics": statistics,
+    "scan": scan,
 }
 
 

@@ -25,7 +25,7 @@ _LAW: dict[str, Callable[[Any], float]] = {
 }
 _NUMBERS = ("float", "int", "bool")
 _PAIR = "tuple[float, float]"
-_METHOD = "max_learning_rate"
+_METHODS = ("max_learning_rate", "max_learning_rate_bounds")
 
 
 def is_spectrum(kind: type) -> bool:
@@ -45,7 +45,7 @@ def number_names(kind: type) -> tuple[str, ...]:
     -------
     tuple of str
         Of a spectrum the numbers of its law. Of a statistic its properties that are numbers, each
-        pair of bounds as ``…_low`` and ``…_high``, and ``max_learning_rate`` without momentum.
+        pair of bounds as ``…_low`` and ``…_high``, and learning rates without momentum.
 
     Examples
     --------
@@ -94,7 +94,7 @@ def numbers(thing: Any) -> tuple[dict[str, float], str]:
         for source in _sources(kind):
             try:
                 value = getattr(thing, source)
-                value = value() if source == _METHOD else value
+                value = value() if source in _METHODS else value
                 names = _split(source, kind)
                 values = value if len(names) > 1 else (value,)
                 found |= {name: float(x) for name, x in zip(names, values, strict=True)}
@@ -109,12 +109,11 @@ def numbers(thing: Any) -> tuple[dict[str, float], str]:
 def _sources(kind: type) -> list[str]:
     """Attributes that hold the numbers, those of the base classes first."""
     members = {name: member for base in kind.__mro__[::-1] for name, member in vars(base).items()}
-    names = [
+    return [
         name
         for name, member in members.items()
         if not name.startswith("_") and _returned(member) in (*_NUMBERS, _PAIR)
     ]
-    return [*names, _METHOD] if hasattr(kind, _METHOD) else names
 
 
 def _split(source: str, kind: type) -> tuple[str, ...]:
@@ -124,12 +123,12 @@ def _split(source: str, kind: type) -> tuple[str, ...]:
 
 
 def _returned(member: Any) -> str:
-    """What a property is said to return, as written; nothing of anything else."""
+    """What a property or one of `_METHODS` is said to return, as written; of others nothing."""
     if isinstance(member, property):
         member = member.fget
     elif isinstance(member, cached_property):
         member = member.func
-    else:
+    elif getattr(member, "__name__", "") not in _METHODS:
         return ""
     said = getattr(member, "__annotations__", {}).get("return", "")
     return said if isinstance(said, str) else getattr(said, "__name__", "")

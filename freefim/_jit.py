@@ -4,12 +4,18 @@ A module that holds kernels imports this one, and with it numba; rooms import th
 module inside the function that first needs it, so that ``import freefim`` stays light.
 
 Contract of every kernel: typed arrays and scalars in, arrays and status codes out, bounded
-loops, no exceptions. Kernels that call each other live in one file, because numba's cache
-does not see edits in another module (numba issue 1833). ``kernel.py_func`` runs the same body
-in plain Python. ``fastmath`` stays off: it breaks ``isnan``.
+loops, no exceptions. ``kernel.py_func`` runs the same body in plain Python. ``fastmath`` stays
+off: it breaks ``isnan``.
+
+numba's cache looks at the file of a kernel alone and would keep machine code whose helpers in
+another file have changed (numba issue 1833): the name under which a kernel is cached holds a
+fingerprint of every file that holds kernels.
 """
 
+import hashlib
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
@@ -23,6 +29,7 @@ _njit: Any = numba.njit
 
 def kernel(function: F) -> F:
     """Compile `function` at its first call, cache it on disk, release the GIL while it runs."""
+    function.__qualname__ = f"{function.__qualname__}_{_fingerprint()}"
     compiled: F = _njit(cache=True, nogil=True, error_model="numpy")(function)
     return compiled
 
@@ -31,3 +38,11 @@ def inline(function: F) -> F:
     """Compile a small helper that LLVM may inline into the kernels of the same file."""
     compiled: F = _njit(error_model="numpy")(function)
     return compiled
+
+
+@cache
+def _fingerprint() -> str:
+    """A short hash of every source file whose functions are compiled."""
+    package = Path(__file__).parent
+    files = sorted([*package.rglob("*kernels.py"), package / "free" / "moves.py", Path(__file__)])
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:8]

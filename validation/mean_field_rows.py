@@ -103,6 +103,12 @@ def _kappa(replicas: int, seed: int) -> list[Line]:
     pair = pair_order_parameters(net("relu", 2, 0.1, width_ratios=(1, 0.5, 1.5)))
     lines.append(Line("kappa1 relu(2,.1) ratios 1, .5, 1.5", pair.kappa1, "2.54"))
     lines.append(Line("kappa2 relu(2,.1) ratios 1, .5, 1.5", pair.kappa2, ".7848"))
+    pair = pair_order_parameters(net("relu", 2, 0, 4))
+    for layer, text in enumerate(("0", ".31831", ".49373", ".60483")):
+        lines.append(Line(f"q̂_st^{layer} relu(2,0) L=4", pair.cross_moments[layer], text))
+    for layer, text in enumerate((".20035", ".40069", ".66437", "1")):
+        value = pair.backward_cross_moments[layer]
+        lines.append(Line(f"q̃_st^{layer + 1} relu(2,0) L=4", value, text))
     return lines
 
 
@@ -636,8 +642,9 @@ def _hidden_batch(replicas: int, seed: int) -> list[Line]:
             lines.append(Line(f"λ_max {label}", None, None, values, measured))
             fields = {"variables": 3, "hidden_norm": "batch-norm", "shift": shift}
             last = drawn(st.net, width, 40, 1, replicas, seed, **fields)
-            lines.append(Line(f"λ_max of the last block {label}", st.max_eigenvalue_bound, None,
-                              of(last, "max_eigenvalue"), bound))  # fmt: skip
+            values = of(last, "max_eigenvalue")
+            lines.append(Line(f"bound {label}", st.max_eigenvalue_bound, bound))
+            lines.append(Line(f"λ_max of the last block {label}", None, None, values))
     for phi, weight, width, measured, bound in (
         ("relu", 2, 300, "68.9", "64.0"), ("relu", 2, 600, "141.5", "127.9"),
     ):  # fmt: skip
@@ -655,7 +662,7 @@ def _hidden_batch(replicas: int, seed: int) -> list[Line]:
 @case("C4 layer norm of the outputs")
 def _layer(replicas: int, seed: int) -> list[Line]:
     lines = []
-    for key, outputs in ((("relu", 2, 0.1), 10), (("tanh", 3, 0.64), 10), (("tanh", 3, 0.64), 4)):
+    for key, outputs in ((("relu", 2, 0.1), 10), (("tanh", 3, 0.64), 10), (("tanh", 3, 0.64), 3)):
         network = net(*key)
         sample = drawn(network, 1000, 100, outputs, replicas, seed, heads=("layer-norm",))
         own = [

@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
 from freefim.errors import SpecError
+from freefim.montecarlo.empirical import read_only
 from freefim.montecarlo.gradients_backprop import (
     Layer,
     Parameters,
@@ -33,9 +34,7 @@ from freefim.montecarlo.gradients_backprop import (
 from freefim.montecarlo.gradients_heads import HEADS, HIDDEN_NORMS, apply_head
 from freefim.montecarlo.gradients_replica import Measured
 from freefim.networks.checks import count, finite_number, one_of
-
-if TYPE_CHECKING:
-    from freefim.networks.network import Network
+from freefim.networks.network import Network
 
 __all__ = ["GradientEnsemble"]
 
@@ -88,6 +87,8 @@ class GradientEnsemble:
         for name in ("width", "samples", "outputs"):
             settle(self, name, count(name, getattr(self, name)))
         net = self.net
+        if not isinstance(net, Network):
+            raise SpecError(f"net must be a Network, got {net!r}")
         if net.final_activation is not None:
             raise SpecError(
                 f"final_activation must be None, a linear output, got {net.final_activation!r}"
@@ -99,14 +100,15 @@ class GradientEnsemble:
             )
         if min(self.widths) < 1:
             raise SpecError(f"width must give every layer at least one unit, got {self.width!r}")
-        settle(self, "heads", tuple(one_of("heads", head, HEADS) for head in self.heads))
+        heads = (self.heads,) if isinstance(self.heads, str) else self.heads
+        settle(self, "heads", tuple(one_of("heads", head, HEADS) for head in heads))
         if "softmax" in self.heads[:-1]:
             raise SpecError(f"heads must have no head after the softmax, got {self.heads!r}")
         if self.hidden_norm is not None:
             one_of("hidden_norm", self.hidden_norm, HIDDEN_NORMS)
         settle(self, "shift", float(finite_number("shift", self.shift)))
         self._check_variables()
-        self._check_inputs()
+        settle(self, "input_correlation", self._checked_inputs())
         self._check_variation()
 
     @cached_property
@@ -152,8 +154,8 @@ class GradientEnsemble:
     def draw_inputs(self, rng: Generator) -> Array:
         """Samples (N, M_0): the data, or Gaussian ones of the given correlation."""
         moment = float(self.net.input_second_moment)
-        if np.ndim(self.input_correlation) > 0:
-            data = np.asarray(self.input_correlation, dtype=float)
+        if isinstance(self.input_correlation, np.ndarray):
+            data = self.input_correlation
             data = data / np.abs(data).max(axis=1, keepdims=True)
             scaled: Array = data * np.sqrt(
                 moment * data.shape[1] / np.square(data).sum(axis=1, keepdims=True)
@@ -261,25 +263,29 @@ class GradientEnsemble:
         elif count("variables", value) > self.net.depth:
             raise SpecError(f"variables must be a layer 1..{self.net.depth}, got {value!r}")
 
-    def _check_inputs(self) -> None:
+    def _checked_inputs(self) -> float | Array:
         value = self.input_correlation
-        if np.ndim(value) > 0:
-            data = np.asarray(value, dtype=float)
-            shape = (self.samples, self.widths[0])
-            if data.shape != shape:
+        if not isinstance(value, Sequence | np.ndarray) or isinstance(value, str):
+            correlation = float(finite_number("input_correlation", value))
+            least = -1.0 / max(self.samples - 1, 1)
+            if not least - 1e-12 <= correlation <= 1.0:
                 raise SpecError(
-                    f"data must have the shape (samples, M_0) = {shape}, got shape {data.shape}"
+                    f"input_correlation must be within [{least:.6g}, 1] for "
+                    f"samples={self.samples}, got {value!r}"
                 )
-            if not np.all(np.isfinite(data)) or not np.all(np.any(data != 0.0, axis=1)):
-                raise SpecError("data must be finite, and have no zero row to be scaled")
-            return
-        correlation = float(finite_number("input_correlation", value))
-        least = -1.0 / max(self.samples - 1, 1)
-        if not least - 1e-12 <= correlation <= 1.0:
+            return correlation
+        try:
+            data = np.array(value, dtype=float)
+        except (TypeError, ValueError):
+            raise SpecError(f"data must be a matrix of numbers, got {value!r}") from None
+        shape = (self.samples, self.widths[0])
+        if data.shape != shape:
             raise SpecError(
-                f"input_correlation must be within [{least:.6g}, 1] for samples={self.samples}, "
-                f"got {value!r}"
+                f"data must have the shape (samples, M_0) = {shape}, got shape {data.shape}"
             )
+        if not np.all(np.isfinite(data)) or not np.all(np.any(data != 0.0, axis=1)):
+            raise SpecError("data must be finite, and have no zero row to be scaled")
+        return read_only(data)
 
     def _check_variation(self) -> None:
         """Refuse to divide by a deviation that is 0 for certain."""

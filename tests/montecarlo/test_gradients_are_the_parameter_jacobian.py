@@ -227,6 +227,14 @@ def test_order_parameters_are_those_of_the_sample():
     )
 
 
+@pytest.mark.parametrize("hidden", [None, "batch-norm", "layer-norm"])
+@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+def test_depth_one_and_orthogonal_weights(hidden, weights):
+    for depth in (1, 2):
+        net = Network(depth, "tanh", weights=weights, bias_std=0.3, width_ratios=(1, 1.5)[:depth])
+        assert_gram(GradientEnsemble(net, 4, 3, 2, hidden_norm=hidden), "tanh")
+
+
 def test_data_are_scaled_to_the_norm_of_the_network():
     data = np.random.default_rng(0).standard_normal((5, 4)) * np.arange(1, 6)[:, None]
     net = small(input_second_moment=2.5)
@@ -259,6 +267,13 @@ SPEC = [
     (dict(variables="features", hidden_norm="batch-norm"), "no feature belongs to one sample"),
     (dict(input_correlation=-0.5), r"input_correlation must be within \[-0.25, 1\]"),
     (dict(input_correlation=np.zeros((5, 4))), "no zero row"),
+    (dict(input_correlation=[[1.0], [1.0, 2.0]]), "data must be a matrix of numbers"),
+    (dict(input_correlation="data.npy"), "input_correlation must be a finite real number"),
+    (dict(net="relu"), "net must be a Network, got 'relu'"),
+    (dict(net=small(final_activation="tanh")), "final_activation must be None"),
+    (dict(net=small(width_ratios=(1, 1, 1, 1))), "width_ratios must have the 3 entries"),
+    (dict(hidden_norm="layer-norm", width=1), "two units or more, got 1"),
+    (dict(shift=np.nan), "shift must be a finite real number, got nan"),
     (dict(input_correlation=np.ones((4, 4))), r"shape \(samples, M_0\) = \(5, 4\), got"),
 ]
 

@@ -1,0 +1,1 @@
+"""A law that is no free operation: pairs of independent levels, coupled by rank one."""

@@ -289,18 +289,20 @@ class GradientEnsemble:
 
     def _check_variation(self) -> None:
         """Refuse to divide by a deviation that is 0 for certain."""
-        names = [*self.heads, self.hidden_norm if self.net.depth > 1 else None]
-        if "batch-norm" in names:
-            value = np.asarray(self.input_correlation, dtype=float)
-            constant = bool(np.all(value == value[0])) if value.ndim else bool(value == 1.0)
-            if self.samples < 2 or constant:
-                raise SpecError(
-                    "data must vary over at least two samples for batch-norm, got "
-                    f"samples={self.samples}" + (" that are all alike" if constant else "")
-                )
+        hidden = self.hidden_norm if self.net.depth > 1 else None
+        value = np.asarray(self.input_correlation)
+        constant = bool(np.all(value == value[0])) if value.ndim else bool(value == 1.0)
+        # mean subtraction of the outputs alone is 0 then, which is right
+        divided = self.recipe.coupled or "batch-norm" in self.heads
+        divided |= {"mean-subtraction", "layer-norm"} <= set(self.heads)
+        if divided and (constant or self.samples < 2):
+            raise SpecError(
+                "data must vary over at least two samples to be normalised over them, got "
+                f"samples={self.samples}" + (" that are all alike" if constant else "")
+            )
         if "layer-norm" in self.heads and self.outputs < 2:
             raise SpecError("outputs must be >= 2 for layer-norm, got 1")
-        if names[-1] == "layer-norm" and min(self.widths[1:-1]) < 2:
+        if hidden == "layer-norm" and min(self.widths[1:-1]) < 2:
             raise SpecError(f"width must give layer-norm two units or more, got {self.width!r}")
 
 
@@ -319,7 +321,6 @@ def _overlap(total: Array, outputs: int, samples: int) -> float:
     values, vectors = eigh(total, subset_by_index=(rows - outputs, rows - 1))
     means = vectors.reshape(outputs, samples, outputs).sum(axis=1) * np.sqrt(np.maximum(values, 0))
     own = total.reshape(outputs, samples, outputs, samples).sum(axis=(1, 3))
-    # |P_mean V|² with P_mean the projector on the span of the mean gradients
-    return float(np.trace(means.T @ np.linalg.pinv(own, rcond=1e-10, hermitian=True) @ means)) / (
-        outputs
-    )
+    # |P_mean V|²/C with P_mean the projector on the span of the mean gradients
+    share = np.trace(means.T @ np.linalg.pinv(own, rcond=1e-10, hermitian=True) @ means) / outputs
+    return float(np.clip(share, 0.0, 1.0))

@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 HEADS = ("mean-subtraction", "batch-norm", "layer-norm", "softmax")
 HIDDEN_NORMS = ("mean-subtraction", "batch-norm", "layer-norm")
 
+_ROUNDING = 1e-13
+
 
 class Standardized(NamedTuple):
     """Centred values, divided by their deviation unless `scale` is None."""
@@ -29,6 +31,9 @@ class Standardized(NamedTuple):
 def standardize(kind: str, u: Array, axis: int) -> Standardized:
     """Subtract the mean over an axis and, but for mean subtraction, divide by the deviation."""
     centred = u - u.mean(axis=axis, keepdims=True)
+    # values that differ by rounding alone do not differ
+    small = np.abs(centred) <= _ROUNDING * np.abs(u).max(axis=axis, keepdims=True)
+    centred = np.where(small.all(axis=axis, keepdims=True), 0.0, centred)
     if kind == "mean-subtraction":
         return Standardized(centred, None)
     scale = np.sqrt(np.square(centred).mean(axis=axis, keepdims=True))

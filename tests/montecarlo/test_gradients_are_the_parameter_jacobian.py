@@ -257,9 +257,14 @@ SPEC = [
     (dict(samples=0), "samples must be an integer >= 1, got 0"),
     (dict(outputs=0), "outputs must be an integer >= 1, got 0"),
     (dict(width=0), "width must be an integer >= 1, got 0"),
-    (dict(heads=("batch-norm",), samples=1), "at least two samples for batch-norm, got samples=1"),
+    (
+        dict(heads=("batch-norm",), samples=1),
+        "at least two samples to be normalised over them, got samples=1",
+    ),
     (dict(heads=("batch-norm",), input_correlation=1.0), "that are all alike"),
     (dict(hidden_norm="batch-norm", input_correlation=np.ones((5, 4))), "that are all alike"),
+    (dict(hidden_norm="mean-subtraction", input_correlation=1.0), "that are all alike"),
+    (dict(heads=("mean-subtraction", "layer-norm"), input_correlation=1.0), "all alike"),
     (dict(heads=("layer-norm",), outputs=1), "outputs must be >= 2 for layer-norm, got 1"),
     (dict(heads=("batchnorm",)), "heads must be .* got 'batchnorm'"),
     (dict(heads=("softmax", "batch-norm")), "no head after the softmax"),
@@ -282,6 +287,16 @@ SPEC = [
 def test_bad_input_gets_one_sentence(fields, message):
     with pytest.raises(SpecError, match=message):
         GradientEnsemble(**{"net": small(), "width": 4, "samples": 5, "outputs": 2} | fields)
+
+
+def test_samples_that_are_all_alike_are_centred_to_nothing():
+    """Zero up to the rounding of a matrix of the size of the one without a head."""
+    ensembles = [
+        GradientEnsemble(small(), 4, 5, 2, input_correlation=1.0, heads=heads)
+        for heads in ((), "mean-subtraction", ("mean-subtraction", "softmax"))
+    ]
+    tops = [np.abs(sample_gradients(e, 1)[0].eigenvalues).max() for e in ensembles]
+    assert max(tops[1:]) < 1e-14 * tops[0]
 
 
 def test_dead_units_are_named_where_they_are_divided_by_their_deviation():

@@ -68,18 +68,7 @@ def test_density_at_the_quantiles_of_the_law(case):
     assert (np.abs(law.pdf(x) / wanted - 1) < tolerance + 2 * np.spacing(x) / y).all()
 
 
-#: The gate of softplus fades out towards 1: the law ends where its gate is 1, with hardly any mass.
-FADING = pytest.mark.xfail(reason="the law is cut where its mass is below rounding", strict=True)
-
-
-@pytest.mark.parametrize(
-    "case",
-    [
-        pytest.param(case, marks=FADING if name_of(case) == "softplus-3-orthogonal" else ())
-        for case in ENDS["cases"]
-    ],
-    ids=name_of,
-)
+@pytest.mark.parametrize("case", ENDS["cases"], ids=name_of)
 def test_edges_are_stationary_points_of_the_curve(case):
     """One band, and both of its ends."""
     bands = law_of_case(case).bands
@@ -97,23 +86,7 @@ def test_moments_by_series_and_by_the_density(case):
     assert by_density == pytest.approx(case["moments"], rel=1e-9)
 
 
-#: The mass of h where the gate of GELU is below 1e-30 is counted as an atom of its law at 0.
-COUNTED = pytest.mark.xfail(reason="a mass below 1e-11 is listed as an atom", strict=True)
-
-
-@pytest.mark.parametrize(
-    "case",
-    [
-        pytest.param(
-            case,
-            marks=COUNTED
-            if name_of(case) in ("gelu-2-gaussian", "gelu-3-gaussian", "gelu-3-orthogonal")
-            else (),
-        )
-        for case in DENSITIES["cases"]
-    ],
-    ids=name_of,
-)
+@pytest.mark.parametrize("case", DENSITIES["cases"], ids=name_of)
 def test_smooth_networks_have_no_atoms(case):
     """No gate has one but that of ELU, whose ½ + ½ - 1 = 0 leaves none in a product."""
     masses = [mass for _, mass in law_of_case(case).atoms]

@@ -119,7 +119,7 @@ def test_a_jump_of_the_slope_leaves_a_gap_and_a_constant_slope_an_atom():
     leaf = contour_leaf([low, Flat(0.0, np.inf, 4.0)], 1.0)
     assert leaf.gaps == ((1.0, 4.0),)
     assert leaf.atoms == ((4.0, 0.5),)
-    assert (leaf.minimum, leaf.maximum, leaf.top_is_tail) == (0.0, 4.0, False)
+    assert (leaf.minimum, leaf.maximum) == (0.0, 4.0)
 
 
 def test_inside_a_gap_the_transform_is_real():

@@ -32,6 +32,8 @@ _GAUSSIAN, _PADDING = 1, 3
 _SAMPLES = 24
 # Relative rounding of the distance to an end beyond which the density there is extrapolated.
 _BLURRED, _CLOSING = 1e-6, 20
+# What fades out beside an end is left out when its mass is below.
+_NOTHING = 1e-13
 
 
 class Tracer:
@@ -102,15 +104,20 @@ class Tracer:
         """Split [left, right], solved at its nodes, until every panel is resolved."""
         t = self.nodes(left, right)
         n, ws, dws = solved
-        if not (n.imag < 0).all():
+        at_end = left == 0.0 or (self.kind == 2 and right == np.pi)
+        fades = at_end and bool((-n.imag < FLOOR * np.abs(n)).any())
+        if fades and np.abs(n.imag).max() * np.ptp(self.band.log_y(t)) < _NOTHING:
+            return []
+        if not fades and not (n.imag < 0).all():
             worst = int(np.argmax(n.imag))
             self.look_for_gap(t[worst], t[worst])
             raise ConvergenceError(
                 f"the density vanishes inside a band near x = {self.place(t[NODES // 2])!r}"
             )
+        if fades:
+            n = n.real - 1j * np.maximum(-n.imag, np.finfo(float).tiny)
         logs, noise = self.log_profile(t, n)
         noise += self.crowding(left, right)
-        at_end = left == 0.0 or (self.kind == 2 and right == np.pi)
         if at_end:
             logs = from_end_nodes(at_left=left == 0.0) @ logs
         size = tail(logs)
@@ -127,7 +134,8 @@ class Tracer:
                 return self.closing(right - left, t[near], ws[near], dws[near], at_left=left == 0.0)
             except ConvergenceError:
                 return whole
-        if size < max(self.tolerance, 3 * noise) or (depth > 8 and weight < 1e-13) or depth > 40:
+        done = size < max(self.tolerance, 3 * noise) or (depth > 8 and weight < 1e-13)
+        if (done and not fades) or depth > 40:
             self.worst_tail = max(self.worst_tail, weight)
             return whole
         self.count += 1

@@ -97,7 +97,7 @@ def _last_resolved(leaf: Leaf) -> float:
     """Size of w above which a leaf is resolved whose lowest values are gathered in an atom."""
     _, _, nodes, _ = leaf.kernel_data()
     size = np.abs(nodes)
-    gathered = size.size > len(leaf.atoms) and 0.0 in dict(leaf.atoms)
+    gathered = size.size > len(leaf.atoms) and 0.0 in dict(leaf.atoms + leaf.lumps)
     return 1e6 * float(size[size > 0].min()) if gathered else 0.0
 
 

@@ -19,12 +19,13 @@ from freefim._jit import inline, kernel
 __all__ = ["follow", "leaf_values", "mass_above", "real_point", "solve_each"]
 
 LEAF, GAUSSIAN, CORNER, PADDING, AFFINE = 0, 1, 2, 3, 4
-ATOMS, TANH, ERF, SINE = 0, 1, 2, 3
+TANH, ERF, SINE, CONTOUR = 1, 2, 3, 4
 OK, STUCK = 0, 1
 
 _SWEEPS = 9
-# How far below the axis, relative, the rounding of the leaves may carry an unknown.
-_SLACK = 1e-6
+# How far off the physical sheet, relative, rounding may carry an unknown, z and n: of a contour it
+# is that of its whole path.
+_EXACT_SLACK, _CONTOUR_SLACK = (1e-9, 1e-8, 1e-11), (1e-6, 1e-5, 1e-6)
 # Im n of a solution in a gap, relative.
 _REAL = 1e-9
 # A z this small beside the shift in front of it is an unknown of its own.
@@ -220,6 +221,15 @@ def _leaf(w, k, tab, reals, nodes, weights):
     return _atoms(w, nodes, weights, tab[k, 2], tab[k, 3])
 
 
+@inline
+def _slack(tab):
+    """How far off the physical sheet rounding may carry w, z and n, relative."""
+    for k in range(tab.shape[0]):
+        if tab[k, 0] == CONTOUR:
+            return _CONTOUR_SLACK
+    return _EXACT_SLACK
+
+
 @kernel
 def leaf_values(w, k, tab, reals, nodes, weights):
     """m, 1 + m, m' of leaf `k` at the points w (n,): complex array (n, 3)."""
@@ -318,6 +328,7 @@ def _newton(ops, pars, tab, reals, nodes, weights, eps, y, w, wa, wb):
     solution off the physical sheet.
     """
     n = 0j
+    slack_w, slack_z, slack_n = _slack(tab)
     for sweep in range(_SWEEPS):
         s, n, zb, low = _sweep(ops, pars, tab, reals, nodes, weights, y, w, wa, wb)
         worst = 0.0
@@ -331,12 +342,12 @@ def _newton(ops, pars, tab, reals, nodes, weights, eps, y, w, wa, wb):
         if not worst < 0.5:
             break
         if close < 1e-8 or worst < 1e-15:
-            if low < -10.0 * _SLACK:
+            if low < -slack_z:
                 break
-            if n.imag * y.real - n.real * y.imag > _SLACK * abs(n * y):
+            if n.imag * y.real - n.real * y.imag > slack_n * abs(n * y):
                 break
             for k in range(w.size):
-                if w[k].imag < -_SLACK * (abs(w[k]) + eps[k]):
+                if w[k].imag < -slack_w * (abs(w[k]) + eps[k]):
                     return STUCK, n, sweep
                 wb[k] *= _inverse(zb)
             # Real roots off the physical sheet fall with y.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from freefim.free.chains.atoms import chain_places
 from freefim.free.chains.chain import Affine, Chain, Corner, Gaussian, Move, Padding, Product
 from freefim.free.leaves.leaf import Leaf, TwoPoint, sech_fourth
 
@@ -13,9 +14,11 @@ __all__ = ["Program", "compile_chain", "leaf_table"]
 
 _Reals = NDArray[np.float64]
 _Nodes = NDArray[np.complex128]
-_Atoms = dict[float, float]
+_Points = tuple[tuple[float, float], ...]
 _LEAF, _GAUSSIAN, _CORNER, _PADDING, _AFFINE = range(5)
 _UNSEEN = 1e-20
+#: A lump of this mass is not listed.
+_INVISIBLE = 1e-12
 _UNIT = TwoPoint(0.0, 1.0, 1.0, 0.0)
 
 
@@ -33,7 +36,11 @@ class Program:
         Size below which each unknown counts as zero: the K of the leaves, then one 0 a shift.
     shift : float
     atoms : tuple of (location, mass)
-        Point masses of the law of y, ascending.
+        Point masses of the law of y as the kernels see it, ascending: lumps count as atoms.
+    listed : tuple of (location, mass)
+        Those that the law is said to have: atoms, and visible lumps away from 0.
+    stand_ins : tuple of (location, mass)
+        Those of them that stand for tails.
     marginal : tuple of float
         Places where the mass of an atom is exactly 0: there an edge is hard.
     mean, second : float
@@ -47,6 +54,8 @@ class Program:
     eps: _Reals
     shift: float
     atoms: tuple[tuple[float, float], ...]
+    listed: tuple[tuple[float, float], ...]
+    stand_ins: tuple[tuple[float, float], ...]
     marginal: tuple[float, ...]
     mean: float
     second: float
@@ -88,7 +97,7 @@ def leaf_table(
     for leaf in leaves:
         if id(leaf) not in seen:
             code, numbers, points, masses = leaf.kernel_data()
-            if code != Leaf.ATOMS:
+            if code not in (Leaf.ATOMS, Leaf.CONTOUR):
                 numbers = _grid(code, numbers)
             seen[id(leaf)] = (code, at, node_at, points.size)
             reals.append(numbers)
@@ -103,23 +112,6 @@ def leaf_table(
         np.concatenate(nodes),
         np.concatenate(weights),
     )
-
-
-def _product_atoms(atoms: _Atoms, leaf: Leaf) -> _Atoms:
-    other = dict(leaf.atoms)
-    out: _Atoms = {}
-    zero = max(atoms.get(0.0, 0.0), other.get(0.0, 0.0))
-    if zero > 0:
-        out[0.0] = zero
-    # Only masses that sum to 1 or more survive, so the scan stops at the first that is too small.
-    heavy = sorted(other.items(), key=lambda pair: -pair[1])
-    for a, p in atoms.items():
-        for b, r in heavy:
-            if p + r - 1 < -1e-13:
-                break
-            if a * b != 0:
-                out[a * b] = p + r - 1 if p + r - 1 > 1e-13 else 0.0
-    return out
 
 
 def _constant(leaf: Leaf) -> float | None:
@@ -153,20 +145,20 @@ def compile_chain(chain: Chain) -> Program:
         first_move = moves.pop(0)
         if isinstance(first_move, Affine):
             start = float(first_move.scale) * start + float(first_move.shift)
-    first: Leaf = _UNIT
-    if moves and isinstance(moves[0], Product):
-        first = moves[0].leaf
-        del moves[0]
     shift, last = 0.0, moves[-1] if moves else None
     if isinstance(last, Affine):
         shift = float(last.shift)
         moves[-1] = Affine(last.scale, 0.0)
+    masses = _masses(Chain(start, tuple(moves)))
+    first: Leaf = _UNIT
+    if moves and isinstance(moves[0], Product):
+        first = moves[0].leaf
+        del moves[0]
     leaves: list[Leaf] = [first]
     ops = [_LEAF, _AFFINE]
     pars = [(0.0, 0.0), (start, 0.0)]
     e1, e2 = first.moments(2)
     mean, second = start * e1, start**2 * e2
-    atoms = {start * g: p for g, p in first.atoms}
     for move in moves:
         if isinstance(move, Product):
             ops.append(_LEAF)
@@ -175,38 +167,41 @@ def compile_chain(chain: Chain) -> Program:
             e1, e2 = move.leaf.moments(2)
             second = mean**2 * e2 + e1**2 * second - (mean * e1) ** 2
             mean *= e1
-            atoms = _product_atoms(atoms, move.leaf)
         elif isinstance(move, Gaussian):
             a, v = float(move.ratio), float(move.variance)
             ops.append(_GAUSSIAN)
             pars.append((a, v))
             mean, second = v * mean, v**2 * (mean**2 + a * second)
-            zero = 1 - min(1.0, (1 - atoms.get(0.0, 0.0)) / a)
-            atoms = {0.0: zero} if zero > 0 else {}
         elif isinstance(move, Corner):
             a = float(move.ratio)
             ops.append(_CORNER)
             pars.append((a, 0.0))
             second = (1 - a) * mean**2 + a * second
-            atoms = {x: (p + a - 1) / a for x, p in atoms.items() if p + a - 1 > 1e-15}
         elif isinstance(move, Padding):
             a = float(move.ratio)
             ops.append(_PADDING)
             pars.append((a, 0.0))
             mean, second = a * mean, a * second
-            atoms = {x: a * p for x, p in atoms.items()}
-            atoms[0.0] = atoms.get(0.0, 0.0) + 1 - a
         else:
             s, q = float(move.scale), float(move.shift)
             ops.append(_AFFINE)
             pars.append((s, q))
             mean, second = s * mean + q, s**2 * second + 2 * s * q * mean + q**2
-            atoms = {s * x + q: p for x, p in atoms.items()}
     arrays = (np.array(ops, dtype=np.int64), np.array(pars, dtype=float), *leaf_table(leaves))
     eps = np.array([0.5 * leaf.bottom_quantile() for leaf in leaves])
     shifts = sum(op == _AFFINE and shift != 0 for op, (_, shift) in zip(ops, pars, strict=True))
     eps = np.concatenate([eps, np.zeros(shifts)])
-    heavy = tuple((x, p) for x, p in sorted(atoms.items()) if p > 0)
-    marginal = tuple(x for x, p in sorted(atoms.items()) if p == 0)
-    exact = all(leaf.kernel_data()[0] != Leaf.ATOMS or leaf.atoms for leaf in leaves)
-    return Program(tuple(leaves), arrays, eps, shift, heavy, marginal, mean, second, exact)
+    exact = all(leaf.kernel_data()[0] != Leaf.CONTOUR for leaf in leaves)
+    return Program(tuple(leaves), arrays, eps, shift, *masses, mean, second, exact)
+
+
+def _masses(chain: Chain) -> tuple[_Points, _Points, _Points, tuple[float, ...]]:
+    """`atoms`, `listed`, `stand_ins` and `marginal` of a program."""
+    true, marginal = chain_places(chain)
+    if not any(isinstance(move, Product) and move.leaf.lumps for move in chain.moves):
+        return true, true, (), marginal
+    seen, marginal = chain_places(chain, lumps=True)
+    exact = dict(true)
+    stand_ins = tuple((x, p) for x, p in seen if x and p > exact.get(x, 0.0) + _INVISIBLE)
+    listed = tuple(sorted({**exact, **dict(stand_ins)}.items()))
+    return seen, listed, stand_ins, marginal

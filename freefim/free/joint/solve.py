@@ -33,8 +33,7 @@ _SEARCHES = 3
 def _realised(program: Program, mass: float) -> RealisedSolution:
     """The law of a chain with realised gates."""
     for leaf in program.leaves:
-        code, _, nodes, _ = leaf.kernel_data()
-        if code != Leaf.ATOMS or nodes.imag.any():
+        if leaf.kernel_data()[0] != Leaf.ATOMS:
             raise ConvergenceError("a chain cannot mix realised gates with smooth limits of gates")
     top, bottom = outer_edge(program, right=True), bottom_edge(program)
     low = bottom.y if bottom else 0.0
@@ -60,12 +59,11 @@ def solve_joint(chain: Chain) -> JointSolution | RealisedSolution | PushforwardS
     """
     program = compile_chain(chain)
     shift = program.shift
-    atoms = tuple((y + shift, mass) for y, mass in program.atoms)
     heavy = sum(mass for _, mass in program.atoms)
     if heavy > 1 - 1e-12:
-        return JointSolution(
-            atoms, (), (), Accuracy(abs(1 - heavy), 0.0, 0.0, "exact atoms"), program, ()
-        )
+        atoms = tuple((y + shift, mass) for y, mass in program.atoms)
+        accuracy = Accuracy(abs(1 - heavy), 0.0, 0.0, "exact atoms", _stand_ins(program))
+        return JointSolution(atoms, (), (), accuracy, program, ())
     if any(isinstance(leaf, Atomic) and leaf.locations.size > _FEW for leaf in program.leaves):
         return _realised(program, 1 - heavy)
     ops, pars, leaf = *program.arrays[:2], program.leaves[0]
@@ -106,15 +104,19 @@ def _balanced(
     weight = np.concatenate([part[1] for part in parts])
     missing = 1 - float(weight.sum()) - heavy
     zero = dict(program.atoms).get(0.0, 0.0)
-    remarks: tuple[str, ...] = ()
-    defect, cluster = abs(missing), 0.0
+    remarks = _stand_ins(program)
+    defect, unresolved = abs(missing), 0.0
+    last = float(np.exp(bands[0].log_y(bands[0].cuts[-1:])[0]))
     if below > 0:
         # What lies below the last resolved y is what a path around the law does not count above.
-        last = float(np.exp(bands[0].log_y(bands[0].cuts[-1:])[0]))
-        above = mass_above(program, last)
-        cluster = max(1 - above - zero, 0.0)
-        defect = abs(float(weight.sum()) + heavy + cluster - 1)
-        remarks = (f"mass {cluster:.3g} within {last:.1g} of the bottom, counted as at the bottom",)
+        unresolved = max(1 - mass_above(program, last) - zero, 0.0)
+        defect = abs(float(weight.sum()) + heavy + unresolved - 1)
+    # A lump at 0 is the end of a tail.
+    cluster = unresolved + zero - dict(program.listed).get(0.0, 0.0)
+    if cluster > 0:
+        remarks += (
+            f"mass {cluster:.3g} within {last:.1g} of the bottom, counted as at the bottom",
+        )
     first = sum(mass * at for at, mass in program.atoms) + float(weight @ y)
     second = sum(mass * at**2 for at, mass in program.atoms) + float(weight @ y**2)
     wrong = max(abs(first / program.mean - 1), abs(second / program.second - 1))
@@ -131,13 +133,21 @@ def _balanced(
     )
     spans, totals = _joined(pieces)
     return JointSolution(
-        atoms=tuple((y + shift, mass) for y, mass in program.atoms),
+        atoms=tuple((y + shift, mass) for y, mass in program.listed),
         bands=spans,
         band_masses=totals,
         accuracy=Accuracy(defect, float(residual), worst, "joint Newton, panels", remarks),
         _program=program,
         _pieces=pieces,
         _cluster=cluster,
+    )
+
+
+def _stand_ins(program: Program) -> tuple[str, ...]:
+    """A sentence for each atom that is none."""
+    return tuple(
+        f"the point mass {mass:.3g} at {program.shift + y!r} stands for a tail within 1e-17 of it"
+        for y, mass in program.stand_ins
     )
 
 

@@ -30,7 +30,7 @@ _Complexes = NDArray[np.complex128]
 
 #: The trapezoid rule errs by e^{-_DIGITS}.
 _DIGITS = 24.5
-#: Where g is this close to its limit, the rest of a tail is an atom (limit 0, any other limit).
+#: Where g is this close to its limit, the rest of a tail is a lump (limit 0, any other limit).
 _ZERO_FLOOR, _LIMIT_FLOOR = 1e-30, 1e-17
 #: Weights c are left out if c and c/g are below these.
 _NEGLIGIBLE, _NEGLIGIBLE_POLE = 1e-19, 1e-13
@@ -106,11 +106,11 @@ def _lines(path: Path, span: tuple[float, float], sign: float, variance: float) 
 
 @dataclass(frozen=True)
 class _Nodes:
-    """Complex atoms of one piece, then the real atom at the flat end of its tail."""
+    """Complex atoms of one piece, then the lump at the flat end of its tail."""
 
     gates: _Complexes
     weights: _Complexes
-    flat: tuple[float, float] | None = None
+    lump: tuple[float, float] | None = None
 
 
 def _nodes(piece: Piece, variance: float, caution: float) -> _Nodes:
@@ -156,19 +156,19 @@ def _completed(
     mass = _mass(*piece.clipped(np.inf), variance)
     defect = mass - weights.sum() - sum(weight for _, weight in rests)
     followed = abs(weights[-1]) < _NEGLIGIBLE
-    flat = None
+    lump = None
     if isinstance(tail, Tail) and tail.limit is not None:
         reached = np.abs(gates - tail.limit) < (_LIMIT_FLOOR if tail.limit else _ZERO_FLOOR)
         if reached[-1]:
             count = len(reached) - int(np.argmin(reached[::-1])) + 1
-            flat = tail.limit, _mass(abs(h[count - 1]), np.inf, variance)
+            lump = tail.limit, _mass(abs(h[count - 1]), np.inf, variance)
             # From its last node the path returns to the real axis: no complex mass at the limit.
             # The defect is the sum over what was not followed, up to an error that would drown it
             # where it is small.
             beyond = weights[count:].sum() + (0 if followed else defect)
-            rests.append((gates[count - 1], beyond - flat[1]))
+            rests.append((gates[count - 1], beyond - lump[1]))
             gates, weights = gates[:count], weights[:count]
-    if abs(defect) > _MOMENTS and (flat is None or followed):
+    if abs(defect) > _MOMENTS and (lump is None or followed):
         raise ConvergenceError(
             f"the gate between {piece.left} and {piece.right} has the mass {mass:.12g} at "
             f"variance {variance:.6g}, its path misses it by {abs(defect):.1e}"
@@ -176,7 +176,7 @@ def _completed(
     gates = np.append(gates, [gate for gate, _ in rests])
     weights = np.append(weights, [weight for _, weight in rests])
     visible = np.abs(weights) > np.minimum(_NEGLIGIBLE, _NEGLIGIBLE_POLE * np.abs(gates))
-    return _Nodes(gates[visible], weights[visible], flat)
+    return _Nodes(gates[visible], weights[visible], lump)
 
 
 def _geometric_rest(
@@ -217,7 +217,7 @@ def contour_leaf(
     Returns
     -------
     Contour
-        The leaf. Where g comes within rounding of a limit, the rest of the tail is an atom.
+        The leaf. Where g comes within rounding of a limit, the rest of the tail is a lump.
 
     Raises
     ------
@@ -279,25 +279,25 @@ def _transform(leaf: Contour, w: _Reals) -> _Complexes:
 
 
 def _assembled(parts: Sequence[Piece | Flat], variance: float, caution: float) -> Contour:
-    atoms: dict[float, float] = {}
+    flats: list[tuple[float, float]] = []
+    tails: list[tuple[float, float]] = []
     gates, weights, samples = [], [], []
     for part in parts:
         if isinstance(part, Flat):
-            flat: tuple[float, float] | None = part.value, _mass(part.left, part.right, variance)
-            samples.append(np.array([flat]).T)
+            flats.append((part.value, _mass(part.left, part.right, variance)))
+            samples.append(np.array(flats[-1:]).T)
         else:
             nodes = _nodes(part, variance, caution)
             gates.append(nodes.gates)
             weights.append(nodes.weights)
-            flat = nodes.flat
             samples.append(piece_quadrature(part, variance))
-        if flat is not None:
-            atoms[flat[0]] = atoms.get(flat[0], 0.0) + flat[1]
-    points = sorted((float(place), mass) for place, mass in atoms.items() if mass > _NEGLIGIBLE)
-    gates.append(np.array([place for place, _ in points], dtype=complex))
-    weights.append(np.array([mass for _, mass in points], dtype=complex))
+            if nodes.lump is not None:
+                tails.append(nodes.lump)
+    atoms, lumps = _gathered(flats), _gathered(tails)
+    gates.append(np.array([place for place, _ in atoms + lumps], dtype=complex))
+    weights.append(np.array([mass for _, mass in atoms + lumps], dtype=complex))
     values, masses = np.concatenate(samples, axis=1)
-    ranges, top_is_tail = _ranges(parts, VISIBLE * math.sqrt(variance))
+    ranges = _ranges(parts, VISIBLE * math.sqrt(variance))
     return Contour(
         nodes=np.concatenate(gates),
         weights=np.concatenate(weights),
@@ -306,10 +306,18 @@ def _assembled(parts: Sequence[Piece | Flat], variance: float, caution: float) -
         bounds=(ranges[0][0], max(high for _, high in ranges)),
         parts=tuple(parts),
         variance=variance,
-        atoms=tuple(points),
+        atoms=atoms,
+        lumps=lumps,
         gaps=_gaps(ranges),
-        top_is_tail=top_is_tail,
     )
+
+
+def _gathered(points: list[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
+    """Point masses ascending, those at one place as one."""
+    gathered: dict[float, float] = {}
+    for place, mass in points:
+        gathered[float(place)] = gathered.get(float(place), 0.0) + mass
+    return tuple(sorted((at, mass) for at, mass in gathered.items() if mass > _NEGLIGIBLE))
 
 
 @lru_cache(maxsize=1)
@@ -341,24 +349,21 @@ def piece_quadrature(piece: Piece, variance: float, splits: int = 1) -> _Reals:
     return np.stack([piece.derivative(h.ravel()) ** 2, p.ravel()])
 
 
-def _ranges(parts: Sequence[Piece | Flat], reach: float) -> tuple[list[tuple[float, float]], bool]:
-    """Ranges of g, ascending, and whether its visible maximum is at the end of a tail.
+def _ranges(parts: Sequence[Piece | Flat], reach: float) -> list[tuple[float, float]]:
+    """Ranges of g, ascending, of all parts that begin within ±`reach`.
 
-    The lower ends are those of the whole pieces: a law that fades out towards 0 reaches 0.
+    They are those of the whole parts: a law that fades out towards a limit reaches it.
     """
-    ranges, tops = [], []
+    ranges = []
     for part in parts:
         if isinstance(part, Flat):
             ranges.append((part.value, part.value))
-            tops.append((part.value, False))
             continue
         left, right = part.clipped(reach)
         if left < right:
-            heights = [(part.gate(place), abs(place) == reach) for place in (left, right)]
             ends = [part.value(end, reach) for end in (part.left, part.right)]
-            tops.append(max(heights))
-            ranges.append((min(ends), tops[-1][0]))
-    return sorted(ranges), max(tops)[1]
+            ranges.append((min(ends), max(ends)))
+    return sorted(ranges)
 
 
 def _gaps(ranges: list[tuple[float, float]]) -> tuple[tuple[float, float], ...]:

@@ -40,21 +40,13 @@ VISIBLE = 8.3
 
 
 class Leaf(ABC):
-    """A law on [0, ∞) with compact support.
-
-    Attributes
-    ----------
-    top_is_tail : bool
-        Whether the law fades out at its maximum (a Gaussian tail cut where its mass falls below
-        rounding) instead of ending in an atom, a jump or an inverse square root.
-    """
+    """A law on [0, ∞) with compact support."""
 
     ATOMS: ClassVar[int] = 0
     TANH: ClassVar[int] = 1
     ERF: ClassVar[int] = 2
     SINE: ClassVar[int] = 3
-
-    top_is_tail: bool = False
+    CONTOUR: ClassVar[int] = 4
 
     @property
     @abstractmethod
@@ -64,12 +56,17 @@ class Leaf(ABC):
     @property
     @abstractmethod
     def maximum(self) -> float:
-        """Supremum of the support, up to the mass that 64-bit numbers can see."""
+        """Supremum of the support."""
 
     @property
     @abstractmethod
     def atoms(self) -> tuple[tuple[float, float], ...]:
         """Point masses (location, mass), ascending."""
+
+    @property
+    def lumps(self) -> tuple[tuple[float, float], ...]:
+        """Masses of tails within rounding of their limits (limit, mass), ascending; no atoms."""
+        return ()
 
     @property
     def gaps(self) -> tuple[tuple[float, float], ...]:
@@ -91,13 +88,13 @@ class Leaf(ABC):
         Returns
         -------
         code : int
-            ``ATOMS``, ``TANH``, ``ERF`` or ``SINE``.
+            ``ATOMS``, ``TANH``, ``ERF``, ``SINE`` or ``CONTOUR``.
         reals : ndarray of float64
-            ``ATOMS``: empty. ``TANH``: (variance, amplitude). ``ERF``: (variance, amplitude).
+            ``ATOMS``, ``CONTOUR``: empty. ``TANH``, ``ERF``: (variance, amplitude).
             ``SINE``: (variance, frequency, amplitude). See the classes for what they mean.
         nodes, weights : ndarray of complex128
-            ``ATOMS``: :math:`m = \sum c_k g_k/(w - g_k)`, :math:`1 + m = w \sum c_k/(w - g_k)`,
-            the weights summing to 1; otherwise empty.
+            ``ATOMS`` (real) and ``CONTOUR``: :math:`m = \sum c_k g_k/(w - g_k)`,
+            :math:`1 + m = w \sum c_k/(w - g_k)`, the weights summing to 1; otherwise empty.
         """
 
 
@@ -338,17 +335,17 @@ class Contour(_Arrays):
     values, masses : ndarray of float64, shape (m,)
         A quadrature rule on the real axis, for the moments.
     bounds : (float, float)
-        Minimum and visible maximum.
+        Infimum and supremum; where a tail is known on its visible part only, those of that part.
     parts : tuple of Piece or Flat
         The intervals of h on which g is monotone or constant.
     variance : float
         Variance of h.
     atoms : tuple of (float, float)
         Point masses, ascending; they are among the nodes.
+    lumps : tuple of (float, float)
+        Masses of tails within rounding of their limits, ascending; among the nodes too.
     gaps : tuple of (float, float)
         Intervals between the bounds without mass.
-    top_is_tail : bool
-        See `Leaf`.
     """
 
     nodes: _Nodes
@@ -359,8 +356,8 @@ class Contour(_Arrays):
     parts: "tuple[Piece | Flat, ...]"
     variance: float
     atoms: tuple[tuple[float, float], ...] = ()
+    lumps: tuple[tuple[float, float], ...] = ()
     gaps: tuple[tuple[float, float], ...] = ()
-    top_is_tail: bool = False
 
     @property
     def minimum(self) -> float:
@@ -381,4 +378,4 @@ class Contour(_Arrays):
         return float(self.values[order][np.argmax(reached)])
 
     def kernel_data(self) -> KernelData:
-        return Leaf.ATOMS, np.empty(0), self.nodes, self.weights
+        return Leaf.CONTOUR, np.empty(0), self.nodes, self.weights

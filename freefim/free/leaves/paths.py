@@ -34,6 +34,8 @@ REACH = 9.0
 _TURN_DEPTH, _ZERO_DEPTH = 28.0, 54.0
 #: Tails with a limit are followed up to this τ, long after 64-bit numbers have reached the limit.
 _FLAT_BY = 250.0
+#: Ends this many times further out than the path goes are not seen from it.
+_FAR = 3.0
 
 
 @dataclass(frozen=True)
@@ -213,6 +215,11 @@ Path = Between | Outwards | Line
 def path_of(piece: Piece, reach: float) -> Path:
     """Map onto a piece; ±`reach` is as far as tails are followed."""
     left, right = piece.left, piece.right
+    if all(isinstance(end, End) and abs(end.place) > _FAR * reach for end in (left, right)) and (
+        piece.clipped(reach) == (-reach, reach)
+    ):
+        # Offsets from far ends would round h away.
+        return Line(1.0, reach)
     if isinstance(left, End):
         if isinstance(right, End):
             return Between(left, right, piece.rate)

@@ -6,8 +6,8 @@ Which numbers there are depends on the class alone, so that all rows of a scan h
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property, partial
 from typing import Any
 
 __all__ = ["is_spectrum", "number_names", "numbers"]
@@ -53,9 +53,7 @@ def number_names(kind: type) -> tuple[str, ...]:
     >>> {"kappa1", "max_eigenvalue", "max_learning_rate"} <= set(number_names(FisherStatistics))
     True
     """
-    if is_spectrum(kind):
-        return tuple(_LAW)
-    return tuple(name for source in _sources(kind) for name in _split(source, kind))
+    return tuple(name for names, _ in _rules(kind) for name in names)
 
 
 def numbers(thing: Any) -> tuple[dict[str, float], str]:
@@ -83,27 +81,43 @@ def numbers(thing: Any) -> tuple[dict[str, float], str]:
     kind = type(thing)
     found = dict.fromkeys(number_names(kind), math.nan)
     reasons: dict[str, None] = {}
-    if is_spectrum(kind):
+    try:
+        source = thing
+        if is_spectrum(kind):
+            source = thing.law()
+            _ = source.solution
+    except (ValueError, ArithmeticError) as error:
+        return found, _line(error)
+    for names, rule in _rules(kind):
         try:
-            law = thing.law()
-            _ = law.solution
-            found |= {name: float(rule(law)) for name, rule in _LAW.items()}
+            found |= zip(names, map(float, rule(source)), strict=True)
         except (ValueError, ArithmeticError) as error:
             reasons[_line(error)] = None
-    else:
-        for source in _sources(kind):
-            try:
-                value = getattr(thing, source)
-                value = value() if source in _METHODS else value
-                names = _split(source, kind)
-                values = value if len(names) > 1 else (value,)
-                found |= {name: float(x) for name, x in zip(names, values, strict=True)}
-            except (ValueError, ArithmeticError) as error:
-                reasons[_line(error)] = None
     if not reasons and any(math.isnan(value) for value in found.values()):
         empty = ", ".join(name for name, value in found.items() if math.isnan(value))
         reasons[f"{empty} came out as no number"] = None
     return found, "; ".join(reasons)
+
+
+def _rules(kind: type) -> Iterator[tuple[tuple[str, ...], Callable[[Any], Iterable[float]]]]:
+    """Give names, and what computes their numbers from a law or a statistic."""
+    if is_spectrum(kind):
+        for name, rule in _LAW.items():
+            yield (name,), partial(_of_law, rule)
+    else:
+        for source in _sources(kind):
+            names = _split(source, kind)
+            yield names, partial(_values, source, len(names) > 1)
+
+
+def _of_law(rule: Callable[[Any], float], law: Any) -> Iterable[float]:
+    return (rule(law),)
+
+
+def _values(source: str, several: bool, thing: Any) -> Iterable[float]:
+    value = getattr(thing, source)
+    value = value() if source in _METHODS else value
+    return value if several else (value,)
 
 
 def _sources(kind: type) -> list[str]:

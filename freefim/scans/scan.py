@@ -152,7 +152,8 @@ def _identity(
     try:
         return {
             "subject": subject.text(),
-            "fields": {name: [fixed_text(v) for v in values] for name, values in varied.items()},
+            # pairs, since the rows have the order of the fields
+            "fields": [[name, list(map(fixed_text, values))] for name, values in varied.items()],
             "numbers": names,
         }
     except SpecError as error:

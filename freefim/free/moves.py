@@ -54,7 +54,7 @@ def corner_potential(phi, log_g, ratio):
 
 def padding(z, dz, g, dg, ratio):  # `ratio` of the law, 1 - `ratio` of zeros
     rest = 1 - ratio
-    return z, dz, ratio * g + rest / z, ratio * dg - rest * dz / (z * z)
+    return z, dz, ratio * g + rest / z, ratio * dg - rest / z * dz / z  # z² may be 0 in floats
 
 
 def padding_potential(phi, log_z, ratio):

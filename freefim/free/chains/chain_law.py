@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from freefim.errors import ConvergenceError
-from freefim.free.chains.chain import Chain, numeric
+from freefim.free.chains.chain import Affine, Chain, Gaussian, numeric
 from freefim.free.chains.derivation import Derivation
 from freefim.free.chains.moments import chain_moments, is_rational
 from freefim.free.law import Law
@@ -66,6 +66,10 @@ class ChainLaw(Law):
     def solution(self) -> Solution:
         """The solved law."""
         with _in_range():
+            if _is_product(self.chain):
+                from freefim.free.trees.solve import solve_tree
+
+                return solve_tree(self)
             if is_projection_chain(self.chain):
                 return solve_projection(self.chain)
             from freefim.free.joint.solve import solve_joint
@@ -127,6 +131,13 @@ class ChainLaw(Law):
             return self.expression
         ends = f", layer_ends={self.layer_ends!r}" if self.layer_ends else ""
         return f"ChainLaw({self.chain!r}{ends})"
+
+
+def _is_product(chain: Chain) -> bool:
+    """Whether a projection chain of several Gaussian matrices has no shift: hard edges at 0."""
+    gaussians = sum(isinstance(move, Gaussian) for move in chain.moves)
+    shifts = any(isinstance(move, Affine) and move.shift != 0 for move in chain.moves)
+    return gaussians > 1 and not shifts and chain.start > 0 and is_projection_chain(chain)
 
 
 @contextmanager

@@ -210,8 +210,28 @@ def compile_tree(law: Law) -> Program:
         transform is no formula.
     """
     program = Program()
-    _emit(program, law)
+    if not _emit_curve(program, law):
+        _emit(program, law)
     return program
+
+
+def _emit_curve(program: Program, law: Law) -> bool:
+    """A product of formulas as one curve, if the law is one."""
+    from freefim.free.trees.power_curve import power_curve
+
+    curve = power_curve(law)
+    found = curve and curve.moves()
+    if not found:
+        return False
+    moves, scale, mass = found
+    program.add_leaf(PointMass(1))
+    for ratio, exponent in moves:
+        program.add(MARCHENKO, ratio, exponent)
+    if scale != 1.0:
+        program.add(AFFINE, scale)
+    if mass != 1.0:
+        program.add(PADDING, mass)
+    return True
 
 
 def _emit(program: Program, law: Law) -> None:
@@ -251,7 +271,8 @@ def _emit(program: Program, law: Law) -> None:
         case NamedLaw():
             _emit(program, law.construction)
         case ChainLaw(chain=chain):
-            _emit(program, tree_of_chain(chain))
+            if not _emit_curve(program, law):
+                _emit(program, tree_of_chain(chain))
         case _:
             # given laws; and square roots and squares, where the unknown below turns back
             program.add_leaf(law)

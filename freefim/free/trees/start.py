@@ -28,6 +28,9 @@ _Reals = NDArray[np.float64]
 _Nodes = NDArray[np.complex128]
 
 
+_HIGH = 2.0
+
+
 class Machine:
     """A program ready to run: its arrays, the walls of its leaves, its scale, an anchor.
 
@@ -191,11 +194,15 @@ def _planes(program: Program) -> _Reals:
 
 def _in_logs(program: Program) -> bool:
     """Whether z is a high power, which Newton meets in its logarithm."""
+    degree = 0.0
     for op, (a, b, _, _) in zip(program.ops[::-1], program.par[::-1], strict=True):
-        if op == AFFINE and b == 0.0:
-            continue
-        return (op == MARCHENKO and b > 2.0) or (op == POWER and a > 2.0)
-    return False
+        if op == MARCHENKO:
+            degree += b
+        elif op == POWER:
+            degree += a
+        elif op != PADDING and (op != AFFINE or b != 0.0):
+            break
+    return degree > _HIGH
 
 
 def _free_leaves(program: Program) -> list[bool]:

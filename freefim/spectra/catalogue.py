@@ -1,16 +1,19 @@
 """The spectra by name, for files and command lines."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any
 
 from freefim.errors import SpecError
 from freefim.networks.network import Network
 from freefim.spectra.conditional_fim import ConditionalFIM
+from freefim.spectra.conjugate_kernel import ConjugateKernel
 from freefim.spectra.hessian_model import HessianModel
 from freefim.spectra.jacobian import Jacobian
 from freefim.spectra.layer_block import LayerBlock
+from freefim.spectra.neural_tangent_kernel import NeuralTangentKernel
 from freefim.spectra.residual_jacobian import ResidualJacobian
+from freefim.spectra.single_hidden_layer_fisher import SingleHiddenLayerFisher
 from freefim.spectra.spectrum import Spectrum
 
 __all__ = ["SPECTRA", "spectrum_by_name"]
@@ -21,6 +24,9 @@ SPECTRA: dict[str, type[Any]] = {
     "layer-block": LayerBlock,
     "residual-jacobian": ResidualJacobian,
     "hessian-model": HessianModel,
+    "conjugate-kernel": ConjugateKernel,
+    "neural-tangent-kernel": NeuralTangentKernel,
+    "single-hidden-layer-fisher": SingleHiddenLayerFisher,
 }
 
 
@@ -64,6 +70,7 @@ def spectrum_by_name(name: str, network: Network | None, options: Mapping[str, A
     try:
         spectrum: Spectrum = SPECTRA[name](**given)
     except TypeError:
-        missing = ", ".join(key for key in parameters if key not in given)
+        needed = [field.name for field in fields(SPECTRA[name]) if field.default is MISSING]
+        missing = ", ".join(key for key in needed if key not in given)
         raise SpecError(f"the spectrum {name} needs {missing}, as in {name},{missing}=…") from None
     return spectrum

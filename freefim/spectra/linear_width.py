@@ -135,7 +135,9 @@ class LinearWidth(Spectrum):
     def _hidden(self) -> Iterator[HiddenLayer]:
         """Hidden layers in their order."""
         moment = self._input_moment
-        for activation, std in zip(self.network.activations, self.network.weight_stds, strict=False):
+        for activation, std in zip(
+            self.network.activations, self.network.weight_stds, strict=False
+        ):
             layer = hidden_layer(activation, float(std), moment)
             moment = layer.second_moment
             yield layer

@@ -23,7 +23,7 @@ A network file is TOML: the fields of freefim.Network under [network], for examp
   weight_std = 1.05
 
 exit codes: 0 done; 1 validate says FAIL; 2 bad input; 3 could not be computed to the promised
-accuracy; 130 interrupted
+accuracy (of a scan: not a single row); 130 interrupted
 """
 _INPUT = """\
 The vector takes the place of the input in the network file: its mean square that of

@@ -118,7 +118,8 @@ def neural_tangent_kernel(
     matrices.append(last)
     kernel = np.zeros((samples, samples))
     delta = np.ones((1, samples))
-    same, cross = [], []
+    same: list[float] = []
+    cross: list[float] = []
     for level in range(len(layers), -1, -1):
         x = xs[level]
         gram = delta.T @ delta
@@ -144,4 +145,5 @@ def _inputs(
     largest = np.sort(spectrum)[::-1][:rank]
     left = kernels.haar_weights(rng, width, rank, 1.0)
     right = kernels.haar_weights(rng, rank, samples, 1.0)
-    return (left * np.sqrt(width * largest)) @ right
+    columns: Array = (left * np.sqrt(width * largest)) @ right
+    return columns

@@ -149,7 +149,8 @@ class LinearWidth(Spectrum):
 
     def _ratio(self, layer: int) -> Number:
         """n/M_l."""
-        return quotient(self.samples_ratio, self.network.hidden_ratios[layer])
+        ratio: Number = quotient(self.samples_ratio, self.network.hidden_ratios[layer])
+        return ratio
 
     def _gram(self) -> Law:
         """Law of K_0."""

@@ -123,7 +123,7 @@ class SingleHiddenLayerFisher(Spectrum):
         middle = 0.5 * (first + second + coupling * (a + b))
         half = 0.5 * (first - second + coupling * (a - b))
         root = np.hypot(half, coupling * np.sqrt(a * b))
-        return Empirical(np.concatenate([middle - root, middle + root], axis=None))
+        return Empirical(tuple(np.concatenate([middle - root, middle + root], axis=None)))
 
     def sample(
         self,

@@ -40,10 +40,12 @@ def transform(law: Law) -> Callable[[Nodes], tuple[Nodes, Nodes]]:
     )
 
     def series(t: Nodes) -> tuple[Nodes, Nodes]:
-        from freefim.free.trees.kernels import leaf_values
+        from freefim.free.trees.leaf_kernels import leaf_values
 
-        values = np.array([leaf_values(data, 0, w)[:2] for w in t], dtype=complex).reshape(-1, 2)
-        return values[:, 0], values[:, 1]
+        value, slope = np.empty_like(t), np.empty_like(t)
+        for i, w in enumerate(t):
+            value[i], slope[i], _, _ = leaf_values(data, 0, w)
+        return value, slope
 
     return series
 

@@ -23,6 +23,7 @@ _NARROWER = 6  # bisections before an edge is tried again
 _TRIES = 7
 _POLISHINGS = 30
 _CLOSE = 1e-7  # relative size of a last step of Newton
+_BESIDE = 1e-8  # relative distance to an edge at which gap and band are told apart
 _NUDGE = 1e-11  # imaginary part that carries a derivative
 _NO_MASS = 1e-13
 
@@ -93,9 +94,13 @@ def _edge(system: System, gap: float, within: float) -> float:
     for _ in range(_TRIES):
         found = system.line(np.array([system.shift + gap]))
         if found.gap[0]:
-            edge = _polished(system, found.s[:, 0].real, system.shift + gap)
-            if min(gap, within) < edge - system.shift < max(gap, within):
-                return edge
+            edge = _polished(system, found.s[:, 0].real, system.shift + gap) - system.shift
+            if min(gap, within) < edge < max(gap, within):
+                # the points next to it must lie where they belong
+                step = _BESIDE * edge * np.sign(within - gap)
+                beside = system.line(system.shift + np.array([edge - step, edge + step]))
+                if beside.gap[0] and beside.band[1]:
+                    return edge + system.shift
         for _ in range(_NARROWER):
             middle = np.sqrt(gap * within)
             there = system.line(np.array([system.shift + middle]))
@@ -129,7 +134,10 @@ def _polished(system: System, s: Array, x: float) -> float:
             rows = np.abs(matrix).max(axis=1)
             if not (np.isfinite(right).all() and np.isfinite(rows).all() and rows.all()):
                 break
-            step = np.linalg.lstsq(matrix / rows[:, None], right / rows, rcond=None)[0]
+            try:
+                step = np.linalg.solve(matrix / rows[:, None], right / rows)
+            except np.linalg.LinAlgError:
+                break
             change = float(np.abs(step).max())
             point = point - size * np.clip(step, -0.5, 0.5)
             if change < smallest:

@@ -238,17 +238,9 @@ class System:
 
 def _solve(jacobian: Nodes, residual: Nodes) -> Nodes:
     """Newton step and ds/dz, shape (k, n, 2)."""
-    square = np.moveaxis(jacobian[:, :-1], -1, 0)
-    right = np.stack([residual, -jacobian[:, -1]], axis=-1)
-    right = np.moveaxis(right, 1, 0)
-    finite = np.isfinite(square).all(axis=(1, 2))
-    square = np.where(finite[:, None, None], square, np.eye(square.shape[1]))
-    try:
-        solved = np.linalg.solve(square, right)
-    except np.linalg.LinAlgError:
-        solved = np.full(right.shape, np.nan, complex)
-        for i, (matrix, column) in enumerate(zip(square, right, strict=True)):
-            if np.linalg.cond(matrix) < 1e300:
-                solved[i] = np.linalg.solve(matrix, column)
-    solved[~finite] = np.nan
+    square: Nodes = np.moveaxis(jacobian[:, :-1], -1, 0)
+    right: Nodes = np.moveaxis(np.stack([residual, -jacobian[:, -1]], axis=-1), 1, 0)
+    regular = np.isfinite(square).all(axis=(1, 2)) & (np.linalg.det(square) != 0.0)
+    solved = np.full(right.shape, np.nan, complex)
+    solved[regular] = np.linalg.solve(square[regular], right[regular])
     return np.moveaxis(solved, 0, 1)

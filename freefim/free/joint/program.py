@@ -46,7 +46,8 @@ class Program:
     mean, second : float
         First two moments of the law of y.
     exact : bool
-        Whether no leaf is known through nodes on a path only.
+        Whether no leaf is a path without atoms; those that have some make gaps that a larger blur
+        would miss.
     """
 
     leaves: tuple[Leaf, ...]
@@ -191,7 +192,7 @@ def compile_chain(chain: Chain) -> Program:
     eps = np.array([0.5 * leaf.bottom_quantile() for leaf in leaves])
     shifts = sum(op == _AFFINE and shift != 0 for op, (_, shift) in zip(ops, pars, strict=True))
     eps = np.concatenate([eps, np.zeros(shifts)])
-    exact = all(leaf.kernel_data()[0] != Leaf.CONTOUR for leaf in leaves)
+    exact = all(leaf.kernel_data()[0] != Leaf.CONTOUR or leaf.atoms for leaf in leaves)
     return Program(tuple(leaves), arrays, eps, shift, *masses, mean, second, exact)
 
 

@@ -239,12 +239,12 @@ closing = 72 / (1 + 49 ** (1 / 3)) ** 3
 for c, bands in ((closing * (1 - 1e-4), 2), (closing * (1 + 1e-4), 1)):
     assert len((ff.MarchenkoPastur(c) @ population).bands) == bands
 
-ratios = np.linspace(0.01, 1, 67)
+ratios, step = np.linspace(0.01, 1, 67, retstep=True)
 ax = plt.subplots()[1]
 for c in ratios:
     law = ff.MarchenkoPastur(c) @ population
-    for left, right in law.bands:
-        ax.plot([left, right], [c, c], color=BLUE, lw=4.2, solid_capstyle="butt")
+    spans = [(left, right - left) for left, right in law.bands]
+    ax.broken_barh(spans, (c - step / 2, step), color=BLUE, lw=0)
 ax.axhline(closing, color=RED, lw=1, label=r"$c^* = 72/(1+\sqrt[3]{49})^3$")
 ax.set(
     xlabel="eigenvalue λ", ylabel="ratio c = dimensions/samples", title="How the two bands merge"

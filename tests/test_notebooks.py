@@ -15,8 +15,9 @@ def named(path):
     return path.stem
 
 
-def test_there_are_the_two_notebooks():
-    assert {"first_tour", "dynamical_isometry"} <= set(map(named, NOTEBOOKS))
+def test_there_are_the_notebooks():
+    promised = {"first_tour", "dynamical_isometry", "calculator", "every_spectrum"}
+    assert promised <= set(map(named, NOTEBOOKS))
 
 
 @pytest.mark.notebook

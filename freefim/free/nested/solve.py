@@ -22,7 +22,7 @@ __all__ = ["equations", "solve_nested"]
 
 _BALANCE = 1e-10
 _NOISE = 1e-13  # of the density, relative
-_AT_EDGE = 1e-12  # of the width of a band: nearer to its end the line is not resolved
+_AT_EDGE = 1e-10  # of the width of a band: nearer to its end the line is not resolved
 
 
 def equations(law: "NestedCovariances") -> System:

@@ -1,0 +1,198 @@
+"""The Fisher matrix of one hidden layer: its law by other integrals, and exact matrices."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from freefim.errors import SpecError
+from freefim.free.pairs.law import CoupledPair
+from freefim.networks.activations import ReLU, Tanh
+from freefim.spectra.single_hidden_layer_fisher import SingleHiddenLayerFisher
+from freefim.validation import validate
+from scipy.integrate import quad
+
+PAIRS = [
+    CoupledPair(0, 0, 1),
+    CoupledPair(0.1, 0.3, 0.4),
+    CoupledPair(0.3, 0.1, 0.4),
+    CoupledPair(0.05, 3.0, 0.2),
+    CoupledPair(0.2, 0.2, 0.5),
+    CoupledPair(0.0, 1.0, 0.25),
+]
+
+
+def mean_over_one(function):
+    """Mean over b² of MP(1) = 4 sin² of an angle with density (2/π) cos²·2."""
+    return quad(lambda s: function(4 * np.sin(s) ** 2) * np.cos(s) ** 2 * 4 / np.pi, 0, np.pi / 2,
+                epsabs=1e-13, epsrel=1e-11, limit=400)[0]  # fmt: skip
+
+
+def below(x):
+    """Mass of MP(1) below x."""
+    angle = np.arcsin(np.sqrt(np.clip(x / 4, 0, 1)))
+    return (2 * angle + np.sin(2 * angle)) / np.pi
+
+
+@pytest.mark.parametrize("law", PAIRS)
+def test_the_distribution_function_counts_negative_eigenvalues(law):
+    # the number of eigenvalues below λ by inertia, a² integrated in closed form
+    a0, b0, z = float(law.first), float(law.second), float(law.coupling)
+    for share in (0.07, 0.3, 0.55, 0.9):
+        left, right = law.support
+        x = left + share * (right - left)
+
+        def count(b, x=x):
+            # both eigenvalues lie below x iff the trace does and the determinant is positive
+            limit = (x - a0) / z - b * (x - a0) / (x - b0)
+            if x > max(a0, b0):
+                return 1 + below(limit)
+            return below(limit) if x > a0 else 1 - below(limit)
+
+        assert law.cdf(x) == pytest.approx(0.5 * mean_over_one(count), abs=1e-8)
+
+
+@pytest.mark.parametrize("law", PAIRS)
+def test_mass_moments_and_derivative(law):
+    assert law.accuracy.mass_defect < 1e-10
+    for k in (1, 2, 3, 4):
+        assert law.expect(lambda x, k=k: x**k) == pytest.approx(float(law.moment(k)), rel=1e-11)
+    for left, right in law.bands:
+        x = left + (right - left) * np.array([0.2, 0.45, 0.7])
+        step = 1e-5 * (right - left)
+        slope = (law.cdf(x + step) - law.cdf(x - step)) / (2 * step)
+        assert slope == pytest.approx(law.pdf(x), rel=1e-5)
+
+
+@pytest.mark.parametrize("law", PAIRS)
+def test_the_transform_is_the_integral_of_the_density(law):
+    z = np.array([-0.5, 9.5, 1 + 0.5j, 0.2 + 0.1j, 3 - 0.3j])
+    x, weights = law.solution.nodes(16)
+    total = (weights / (z[:, None] - x)).sum(axis=1)
+    total += sum(mass / (z - at) for at, mass in law.atoms)
+    assert law.cauchy(z) == pytest.approx(total, rel=1e-9)
+
+
+def test_a_linear_network_is_a_classical_convolution():
+    law = SingleHiddenLayerFisher("linear").law()
+    assert law.atoms == ((0.0, 0.5),)
+    assert law.support == (0.0, 8.0)
+    for x in (1.0, 3.9, 4.1, 7.0):
+        assert law.cdf(x) - 0.5 == pytest.approx(
+            0.5 * mean_over_one(lambda b, x=x: below(x - b)), abs=1e-9
+        )
+    assert law.moments(3) == pytest.approx((1, 3, 11), rel=1e-12)
+
+
+def test_moments_of_rational_pairs_are_exact():
+    assert CoupledPair(Fraction(1, 3), 0, 2).moments(2) == (Fraction(13, 6), Fraction(229, 18))
+
+
+@pytest.mark.parametrize(
+    ("activation", "mean", "quantiles"),
+    [
+        ("tanh", 0.4293, (0.029, 0.059, 0.098, 0.738, 1.471)),
+        ("relu", 0.4204, (0.093, 0.149, 0.250, 0.643, 1.144)),
+    ],
+)
+def test_figures_of_the_theory_sheet(activation, mean, quantiles):
+    law = SingleHiddenLayerFisher(activation).law()
+    assert law.mean() == pytest.approx(mean, abs=5e-5)
+    # the quantiles of the sheet are of n = 26 pairs of singular values, not of the limit
+    assert law.icdf([0.05, 0.25, 0.5, 0.75, 0.95]) == pytest.approx(quantiles, rel=1 / 26)
+
+
+def test_quartiles_of_the_linear_network():
+    # of n = 28 pairs
+    assert SingleHiddenLayerFisher("linear").law().icdf(0.75) == pytest.approx(1.791, rel=1 / 28)
+
+
+def test_even_activations_have_two_atoms():
+    law = SingleHiddenLayerFisher("abs").law()
+    assert [at for at, _ in law.atoms] == pytest.approx([1 - 2 / np.pi, 1.0], rel=1e-12)
+    assert [mass for _, mass in law.atoms] == [0.5, 0.5]
+
+
+def test_bands_touch_where_the_coupling_is_strong():
+    touching = CoupledPair(0.1, 0.3, 0.4)
+    assert touching.bands[0][1] == touching.bands[1][0] == 0.3
+    assert np.isinf(touching.pdf(0.3))
+    apart = CoupledPair(0.05, 3.0, 0.2)
+    assert apart.bands[0][1] == pytest.approx(0.85, rel=1e-14)
+    assert apart.bands[1][0] == 3.0
+
+
+def test_outliers_are_those_of_the_mean():
+    fisher = SingleHiddenLayerFisher("relu")
+    assert fisher.outlier(100) == pytest.approx(100 / (2 * np.pi), rel=1e-12)
+    assert SingleHiddenLayerFisher("tanh").outlier(100) == 0.0
+    with pytest.raises(SpecError, match="width must be an integer >= 1"):
+        fisher.outlier(0)
+
+
+def test_uncentred_networks_have_the_outliers():
+    from freefim.montecarlo.fisher_matrices import single_hidden_layer_fisher
+
+    n = 12
+    matrix, _ = single_hidden_layer_fisher(n, ReLU(), 0.0, np.random.default_rng(0))
+    eigenvalues = np.linalg.eigvalsh(matrix)
+    place = SingleHiddenLayerFisher("relu").outlier(n)
+    assert eigenvalues[-n] > 0.8 * place
+    top = SingleHiddenLayerFisher("relu").law().support[1]
+    assert eigenvalues[-n] > eigenvalues[-n - 1]
+    assert eigenvalues[-1] < 1.2 * (place + top)
+
+
+@pytest.mark.parametrize("phi", [ReLU(), Tanh()])
+def test_the_witness_is_the_mean_over_inputs(phi):
+    from freefim.montecarlo.fisher_matrices import single_hidden_layer_fisher
+
+    n, count = 4, 200_000
+    mean = SingleHiddenLayerFisher(phi)._layer.mean
+    matrix, _ = single_hidden_layer_fisher(n, phi, mean, np.random.default_rng(1))
+    inner, outer = np.random.default_rng(1).standard_normal((2, n, n)) / n**0.5
+    x = np.random.default_rng(5).standard_normal((count, n))
+    h = x @ inner.T
+    f, d = phi.function(h) - mean, phi.derivative(h)
+    sampled, squares = np.zeros_like(matrix), np.zeros_like(matrix)
+    for k in range(n):
+        first = ((outer[k] * d)[:, :, None] * x[:, None, :]).reshape(count, -1)
+        second = np.zeros((count, n, n))
+        second[:, k] = f
+        jacobian = np.hstack([first, second.reshape(count, -1)])
+        sampled += jacobian.T @ jacobian / count
+        squares += (jacobian**2).T @ jacobian**2 / count
+    error = np.sqrt(n * squares / count) + 1e-12
+    assert (np.abs(matrix - sampled) < 6 * error).all()
+
+
+def test_bad_activations_are_refused():
+    with pytest.raises(SpecError, match="activation must be"):
+        SingleHiddenLayerFisher("tan")
+
+
+@pytest.mark.slow
+def test_sampled_matrices_of_linear_networks_have_the_law():
+    for width in (8, 16, 24):
+        assert SingleHiddenLayerFisher("linear").validate(width, 4).passed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("activation", ["tanh", "relu", "hard_tanh"])
+def test_moments_of_sampled_matrices_are_those_of_the_law(activation):
+    # 2n² eigenvalues of n² independent pairs, each level blurred by n^-1/2: the rigid distance of
+    # the verdict is out of reach of any width; moments and the approach to the law are not
+    fisher = SingleHiddenLayerFisher(activation)
+    report = fisher.validate(24, 4)
+    assert all(moment.passed for moment in report.moments)
+    law = fisher.law()
+    near, far = (
+        law.distance(fisher.sample(width, 4).eigenvalues, "wasserstein") for width in (28, 7)
+    )
+    assert near < 0.6 * far
+
+
+@pytest.mark.slow
+def test_a_wrong_law_fails():
+    fisher = SingleHiddenLayerFisher("linear")
+    wrong = CoupledPair(0.1, 0.1, 0.9)
+    assert not validate(wrong, lambda _: wrong, fisher.sample, 16, 4, 0).passed

@@ -65,6 +65,13 @@ _PUBLIC = {
         "Tanh",
     ),
     "montecarlo.empirical": ("EmpiricalSpectrum",),
+    "montecarlo.gradients": (
+        "GradientEnsemble",
+        "GradientReplica",
+        "GradientSample",
+        "sample_gradients",
+    ),
+    "montecarlo.gradients_descent": ("Descent", "descend", "perturbed_descent"),
     "montecarlo.networks": ("sample_networks",),
     "validation.report": ("ValidationReport",),
     "spectra.conditional_fim": ("ConditionalFIM",),
@@ -78,6 +85,8 @@ _PUBLIC = {
     "scans.scan": ("scan",),
     "statistics.feature_metric": ("FeatureMetric",),
     "statistics.fisher": ("FisherStatistics", "LayerFisher"),
+    "statistics.hidden_normalization": ("HiddenBatchNorm", "HiddenLayerNorm"),
+    "statistics.normalization": ("OutputBatchNorm", "OutputLayerNorm"),
     "statistics.softmax": ("SoftmaxFisher",),
     "statistics.tangent_kernel": ("NeuralTangentKernelStatistics",),
 }

@@ -100,6 +100,10 @@ class GradientReplica(Replica):
         """Number of eigenvalues >= `threshold`."""
         return int(np.count_nonzero(self.eigenvalues >= threshold))
 
+    def flatness(self, threshold: float) -> float:
+        """Share of all directions, the null space included, with an eigenvalue < `threshold`."""
+        return 1.0 - self.count_above(threshold) / int(self.source.dimension)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class GradientSample(EmpiricalSpectrum):

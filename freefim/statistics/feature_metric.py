@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -70,6 +71,11 @@ class FeatureMetric(GaussianStatistics):
     def dimension(self) -> int:
         """Number of input units, and of hidden ones for the whole."""
         return self.widths[0] if self.space == "input" else sum(self.widths[:-1])
+
+    @property
+    def witness(self) -> dict[str, Any]:
+        """Differentiates by the features."""
+        return super().witness | {"variables": self.space}
 
     def _sum(self, backward: tuple[float, ...]) -> float:
         net, pair = self.net, self.pair

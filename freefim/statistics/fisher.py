@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -256,6 +257,11 @@ class LayerFisher(GaussianStatistics):
     def dimension(self) -> int:
         """Number of weights of the layer."""
         return self.widths[self.layer] * self.widths[self.layer - 1]
+
+    @property
+    def witness(self) -> dict[str, Any]:
+        """Differentiates by the weights of the layer."""
+        return super().witness | {"variables": self.layer}
 
     def _bulk_edge(self) -> float | None:
         bulk = centred_bulk(self, range(self.layer, self.layer + 1))

@@ -6,10 +6,9 @@ The last layer sees positive features again, whatever was normalised before its 
 from __future__ import annotations
 
 import math
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Any
 
 from freefim.errors import SpecError
 from freefim.networks.activation_base import Activation
@@ -21,10 +20,6 @@ from freefim.networks.pairs import PairOrderParameters
 from freefim.statistics.fisher import FisherStatistics, centred_bulk, layer_weights
 from freefim.statistics.master import GaussianStatistics, Problem, learning_rate
 from freefim.statistics.normalization import regression
-from freefim.statistics.sampling import sample_problem
-
-if TYPE_CHECKING:
-    from freefim.montecarlo.gradients import GradientSample
 
 __all__ = ["HiddenBatchNorm", "HiddenLayerNorm"]
 
@@ -172,12 +167,10 @@ class HiddenBatchNorm(Problem):
         """
         return self.max_learning_rate_bound() / regression(self).max_learning_rate()
 
-    def sample(
-        self, replicas: int, seed: int = 0, executor: Executor | None = None
-    ) -> GradientSample:
-        """Measure the same on sampled networks, as `sample_gradients`."""
-        fields = {"hidden_norm": self.kind, "shift": self.shift}
-        return sample_problem(self, replicas, seed, executor, **fields)
+    @property
+    def witness(self) -> dict[str, Any]:
+        """Normalises and shifts the hidden layers."""
+        return super().witness | {"hidden_norm": self.kind, "shift": self.shift}
 
 
 @dataclass(frozen=True)
@@ -302,11 +295,10 @@ class HiddenLayerNorm(GaussianStatistics):
         """Critical learning rate over that without normalisation; ConvergenceError as theirs."""
         return self.max_learning_rate() / regression(self).max_learning_rate()
 
-    def sample(
-        self, replicas: int, seed: int = 0, executor: Executor | None = None
-    ) -> GradientSample:
-        """Measure the same on sampled networks, as `sample_gradients`."""
-        return sample_problem(self, replicas, seed, executor, hidden_norm="layer-norm")
+    @property
+    def witness(self) -> dict[str, Any]:
+        """Normalises the hidden layers."""
+        return super().witness | {"hidden_norm": "layer-norm"}
 
 
 def _products(

@@ -11,9 +11,10 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from freefim.networks.network import Network
 from freefim.networks.pairs import PairOrderParameters, correlation_of, pair_order_parameters
 
 if TYPE_CHECKING:
+    from freefim.montecarlo.gradients import GradientSample
     from freefim.statistics.softmax import SoftmaxHead
 
 __all__ = ["GaussianStatistics", "Problem", "learning_rate"]
@@ -41,7 +43,8 @@ class Problem:
     samples, outputs : int
         Number N of samples and C of outputs, >= 1.
     input_correlation : float or array_like, shape (samples, features)
-        Correlation of two inputs, at least -1/(N-1), or data whose mean correlation is taken.
+        Correlation of two inputs, at least -1/(N-1), or data whose mean correlation is taken;
+        sampled networks see the data themselves.
 
     Raises
     ------
@@ -54,6 +57,7 @@ class Problem:
     samples: int
     outputs: int
     input_correlation: float = 0.0
+    _inputs: ClassVar[Any]
 
     def __post_init__(self) -> None:
         net, settle = self.net, object.__setattr__
@@ -71,7 +75,10 @@ class Problem:
                 f"width must give every layer at least one unit, got width={self.width} "
                 f"with width_ratios={net.width_ratios!r}"
             )
-        settle(self, "input_correlation", _input_correlation(self.input_correlation))
+        given = self.input_correlation
+        # no field: two problems with data of one correlation have the same statistics
+        settle(self, "_inputs", np.array(given, dtype=np.float64) if np.ndim(given) else given)
+        settle(self, "input_correlation", _input_correlation(given))
         least = -1.0 / (self.samples - 1) if self.samples > 1 else -1.0
         if self.input_correlation < least * (1.0 + 1e-12):
             raise SpecError(
@@ -89,6 +96,40 @@ class Problem:
     def pair(self) -> PairOrderParameters:
         """Order parameters of a pair of inputs."""
         return pair_order_parameters(self.net, self.input_correlation)
+
+    @property
+    def witness(self) -> dict[str, Any]:
+        """Fields of the `GradientEnsemble` that measures this, but for network and sizes."""
+        return {"input_correlation": self._inputs}
+
+    def sample(
+        self, replicas: int, seed: int = 0, executor: Executor | None = None
+    ) -> GradientSample:
+        """Measure the same statistics on sampled networks.
+
+        Parameters
+        ----------
+        replicas : int
+            Number of networks, at least 1.
+        seed : int
+            At least 0; replica i draws from ``SeedSequence(seed, spawn_key=(i,))``.
+        executor : concurrent.futures.Executor, optional
+            Where the replicas run; the result is bitwise the same.
+
+        Returns
+        -------
+        GradientSample
+            The networks, each with its spectrum and its order parameters.
+
+        Raises
+        ------
+        SpecError, ConvergenceError
+            As `freefim.montecarlo.gradients.sample_gradients`; data must have as many rows as
+            there are samples, and as many columns as the first layer has inputs.
+        """
+        from freefim.statistics.sampling import sample_problem
+
+        return sample_problem(self, replicas, seed, executor)
 
 
 class GaussianStatistics(Problem, ABC):
@@ -168,6 +209,15 @@ class GaussianStatistics(Problem, ABC):
         return self.outputs if self.separated or self.samples == 1 else 0
 
     @property
+    def top_overlap(self) -> float:
+        r"""Share of the span of the mean gradients in the space of the C top eigenvectors.
+
+        In the limit: 1 where the outliers are `separated`, whose eigenvectors are the means
+        :math:`\frac1N\sum_n\nabla f_k(n)`, and 0 where they drown in the bulk.
+        """
+        return 1.0 if self.separated or self.samples == 1 else 0.0
+
+    @property
     def max_eigenvalue(self) -> float:
         r"""Largest eigenvalue: ((N - 1) o + d)/N where it is `separated`, else the bulk's edge.
 
@@ -212,6 +262,26 @@ class GaussianStatistics(Problem, ABC):
             If `threshold` is not > 0.
         """
         return min(self.trace / float(positive("threshold", threshold)), float(self.rank))
+
+    def flatness(self, threshold: float) -> float:
+        """Share of all directions with an eigenvalue < `threshold`, at least, by `count_above`.
+
+        Parameters
+        ----------
+        threshold : float
+            > 0.
+
+        Returns
+        -------
+        float
+            Within [0, 1].
+
+        Raises
+        ------
+        SpecError
+            If `threshold` is not > 0.
+        """
+        return 1.0 - self.count_above(threshold) / self.dimension
 
     def max_learning_rate(self, momentum: float = 0.0) -> float:
         r"""Largest stable step of gradient descent at a minimum: 2 (1 + momentum)/max_eigenvalue.

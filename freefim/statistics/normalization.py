@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -22,12 +21,8 @@ from freefim.networks.checks import one_of, positive
 from freefim.networks.pair_moments import pair_moments
 from freefim.statistics.centred_bulk import CentredBulk
 from freefim.statistics.fisher import FisherStatistics, centred_bulk, layer_weights
+from freefim.statistics.heads import BlockHead, sampled_outputs
 from freefim.statistics.master import Problem, learning_rate
-from freefim.statistics.sampling import sample_problem
-from freefim.statistics.softmax import SoftmaxFormulas
-
-if TYPE_CHECKING:
-    from freefim.montecarlo.gradients import GradientSample
 
 __all__ = ["OutputBatchNorm", "OutputLayerNorm", "regression"]
 
@@ -252,15 +247,14 @@ class OutputBatchNorm(Problem):
         plain = regression(self).max_learning_rate()
         return low / plain, high / plain
 
-    def sample(
-        self, replicas: int, seed: int = 0, executor: Executor | None = None
-    ) -> GradientSample:
-        """Measure the same on sampled networks, as `sample_gradients`."""
-        return sample_problem(self, replicas, seed, executor, heads=(self.kind,))
+    @property
+    def witness(self) -> dict[str, Any]:
+        """Normalises the outputs."""
+        return super().witness | {"heads": (self.kind,)}
 
 
 @dataclass(frozen=True)
-class OutputLayerNorm(Problem, SoftmaxFormulas):
+class OutputLayerNorm(Problem, BlockHead):
     r"""Statistics of the Fisher information with layer normalisation of the C outputs.
 
     Parameters
@@ -307,7 +301,7 @@ class OutputLayerNorm(Problem, SoftmaxFormulas):
             raise SpecError("outputs must be >= 2 for layer normalisation, got 1")
         rows: Any = self.logits
         if rows is None or len(rows) == 0:
-            rows = self._sampled()
+            rows = sampled_outputs(self, "logits", self.seed)
         object.__setattr__(self, "logits", _checked_logits(rows, (self.samples, self.outputs)))
 
     @cached_property
@@ -316,37 +310,16 @@ class OutputLayerNorm(Problem, SoftmaxFormulas):
         return regression(self)
 
     @cached_property
-    def _g(self) -> Array:
-        u = np.array(self.logits)
-        centred: Array = u - u.mean(axis=1, keepdims=True)
-        return centred
-
-    @cached_property
-    def _heads(self) -> Array:
-        centred = self._g
-        square = np.square(centred).mean(axis=1)[:, None, None]
-        c = self.outputs
+    def blocks(self) -> Array:
+        r""":math:`Q_n`, shape (samples, outputs, outputs); of trace :math:`(C-2)/\sigma_n^2`."""
+        c, u = self.outputs, np.array(self.logits)
         if c == 2:
             return np.zeros((self.samples, 2, 2))
+        centred = u - u.mean(axis=1, keepdims=True)
+        square = np.square(centred).mean(axis=1)[:, None, None]
         outer = centred[:, :, None] * centred[:, None, :] / square
-        heads: Array = (np.eye(c) - 1.0 / c - outer / c) / square
-        return heads
-
-    @cached_property
-    def _factors(self) -> tuple[Array, Array]:
-        values, vectors = np.linalg.eigh(self._heads)
-        return np.maximum(values, 0.0), vectors
-
-    @cached_property
-    def mean_head(self) -> Array:
-        r""":math:`\bar Q=\frac1N\sum_nQ_n`, shape (outputs, outputs)."""
-        mean: Array = self._heads.mean(axis=0)
-        return mean
-
-    @cached_property
-    def beta1(self) -> float:
-        r"""Mean of :math:`\mathrm{tr}\,Q_n=(C-2)/\sigma_n^2` over samples."""
-        return float(np.trace(self.mean_head))
+        blocks: Array = (np.eye(c) - 1.0 / c - outer / c) / square
+        return blocks
 
     @property
     def learning_rate_gain(self) -> float:
@@ -354,27 +327,10 @@ class OutputLayerNorm(Problem, SoftmaxFormulas):
         top = self.max_eigenvalue
         return self.regression.max_eigenvalue / top if top > 0.0 else math.inf
 
-    def sample(
-        self, replicas: int, seed: int = 0, executor: Executor | None = None
-    ) -> GradientSample:
-        """Measure the same on sampled networks, as `sample_gradients`."""
-        return sample_problem(self, replicas, seed, executor, heads=("layer-norm",))
-
-    def _sampled(self) -> Array:
-        seed: Any = self.seed
-        if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or seed < 0:
-            raise SpecError(f"seed must be an integer >= 0, got {seed!r}")
-        same = self.pair.preactivation_variances[-1]
-        cross = self.pair.preactivation_covariances[-1]
-        if cross < 0.0:
-            raise SpecError(
-                "logits must be given where the outputs of two samples are negatively "
-                f"correlated, as here with covariance {cross:.6g}"
-            )
-        rng = np.random.default_rng(np.random.SeedSequence(int(seed)))
-        common = rng.standard_normal(self.outputs)
-        own = rng.standard_normal((self.samples, self.outputs))
-        return np.asarray(math.sqrt(cross) * common + math.sqrt(max(same - cross, 0.0)) * own)
+    @property
+    def witness(self) -> dict[str, Any]:
+        """Normalises the outputs of every sample."""
+        return super().witness | {"heads": ("layer-norm",)}
 
 
 def _checked_logits(

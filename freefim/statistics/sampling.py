@@ -24,11 +24,11 @@ def sample_problem(
     Parameters
     ----------
     problem : Problem
-        Network, width, samples, outputs and correlation of Gaussian inputs.
+        Network, width, samples, outputs and what `Problem.witness` says.
     replicas, seed, executor
         As of `freefim.montecarlo.gradients.sample_gradients`.
     **fields
-        The other fields of `freefim.montecarlo.gradients.GradientEnsemble`.
+        Further fields of `freefim.montecarlo.gradients.GradientEnsemble`.
 
     Returns
     -------
@@ -42,8 +42,6 @@ def sample_problem(
     """
     from freefim.montecarlo.gradients import GradientEnsemble, sample_gradients
 
-    given = {"input_correlation": problem.input_correlation} | fields
-    ensemble = GradientEnsemble(
-        problem.net, problem.width, problem.samples, problem.outputs, **given
-    )
+    sizes = (problem.width, problem.samples, problem.outputs)
+    ensemble = GradientEnsemble(problem.net, *sizes, **problem.witness | fields)
     return sample_gradients(ensemble, replicas, seed, executor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from freefim.statistics.fisher import FisherStatistics
 
@@ -50,6 +51,11 @@ class NeuralTangentKernelStatistics(FisherStatistics):
     def dimension(self) -> int:
         """Rows of the kernel, C N."""
         return self.outputs * self.samples
+
+    @property
+    def witness(self) -> dict[str, Any]:
+        """Takes the Gram matrix as it is."""
+        return super().witness | {"kernel": True}
 
     @property
     def _divisor(self) -> float:

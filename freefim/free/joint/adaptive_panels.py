@@ -115,6 +115,7 @@ class Tracer:
                 f"the density vanishes inside a band near x = {self.place(t[NODES // 2])!r}"
             )
         if fades:
+            # Rounding passes for density here; the panel is halved until nothing is left of it.
             n = n.real - 1j * np.maximum(-n.imag, np.finfo(float).tiny)
         logs, noise = self.log_profile(t, n)
         noise += self.crowding(left, right)

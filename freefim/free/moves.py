@@ -14,6 +14,7 @@ real.
 
 __all__ = [
     "affine",
+    "circular_total",
     "corner",
     "corner_potential",
     "free_poisson",
@@ -130,6 +131,13 @@ def square(z, dz, g, dg):  # A², A symmetric. Potential: 2 phi
 
 def total(z, dz, other, dother, g, dg):  # A + B where G_A = G_B = g. Potential: sum + log g
     return z + other - 1 / g, dz + dother + dg / (g * g), g, dg
+
+
+def circular_total(m, dm, p, dp, g, dg):
+    # |A + B|² of R-diagonal A, B: m, p = z G² of |A|², g of |B|², p equal. Sum + log p
+    s = 1 / g + m / p
+    ds = (dm - m * dp / p) / p - dg / (g * g)
+    return p * s * s, s * (dp * s + 2 * p * ds), 1 / s, -ds / (s * s)
 
 
 def product(z, dz, other, dother, g, dg):  # A^½ B A^½ where m_A = m_B, g = G_A(z). Sum + log m

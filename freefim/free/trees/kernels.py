@@ -14,6 +14,7 @@ from freefim.free import moves
 from freefim.free.trees.leaf_kernels import leaf_potential, leaf_values
 from freefim.free.trees.program import (
     AFFINE,
+    CIRCULAR,
     CORNER,
     GAUSSIAN,
     INVERSE,
@@ -28,6 +29,7 @@ from freefim.free.trees.program import (
 )
 
 affine = inline(moves.affine)
+circular_total = inline(moves.circular_total)
 corner = inline(moves.corner)
 corner_potential = inline(moves.corner_potential)
 padding = inline(moves.padding)
@@ -61,13 +63,28 @@ def same_side(value, plane):
 
 
 @inline
-def turned(z, factor, exponent, plane):
-    """Slack of arg z + exponent·arg factor in (0, π), seen from the half plane of z."""
+def turned(z, angle, exponent, plane):
+    """Slack of arg z + exponent·angle in (0, π), seen from the half plane of z."""
     side = math.copysign(1.0, z.imag)
     if plane * side < 0.0:
         return z.imag / abs(z)
-    angle = side * (cmath.phase(z) + exponent * cmath.phase(factor))
+    angle = side * (cmath.phase(z) + exponent * angle)
     return min(angle, math.pi - angle) + TURN
+
+
+@inline
+def upper_root(z, plane):
+    """Square root of z in the half plane."""
+    return plane * 1j * cmath.sqrt(-z)
+
+
+@inline
+def circular_side(y, h, z, g, top, plane):
+    """Slack of the sheet of a sum of symmetric laws that are known by their squares."""
+    one, two = upper_root(y, plane) * h, upper_root(z, plane) * g
+    ratio = two / one
+    low = min(ratio.real / abs(ratio), -same_side(one, plane))
+    return min(low, same_side(one / top, plane))
 
 
 @kernel
@@ -138,15 +155,16 @@ def sweep(prog, w, work):
             z, dz, g, dg = projection(z, dz, g, dg, a, b)
         elif op == MARCHENKO:
             level = 1.0 + a * m if abs(m) < 0.5 else (1.0 - a) + a * z * g
-            factor = level if b == 1.0 else cmath.exp(b * cmath.log(level))
-            low = min(low, turned(z, level, b, sure))
+            log_level = cmath.log(level)
+            factor = level if b == 1.0 else cmath.exp(b * log_level)
+            low = min(low, turned(z, log_level.imag, b, sure))
             if loose:
                 _, ez, _, eg = marchenko_pastur(z, ez, g, eg, a, factor, b)
             z, dz, g, dg = marchenko_pastur(z, dz, g, dg, a, factor, b)
         elif op == POWER:
-            level = m / g
-            factor = cmath.exp((a - 1.0) * cmath.log(level))
-            low = min(low, turned(z, level, a - 1.0, sure))
+            log_level = cmath.log(m / g)
+            factor = cmath.exp((a - 1.0) * log_level)
+            low = min(low, turned(z, log_level.imag, a - 1.0, sure))
             if loose:
                 _, ez, _, eg = multiplicative_power(z, ez, g, eg, factor, a)
             z, dz, g, dg = multiplicative_power(z, dz, g, dg, factor, a)
@@ -180,6 +198,22 @@ def sweep(prog, w, work):
                 dz, ez = dz + dy + dg / (g * g), ez + ey + eg / (g * g)
                 em = el + em
                 m, dm = l + m, dl + dm
+            elif op == CIRCULAR:
+                # the constraint in z g², or its inverse near a pole
+                p, dp, ep = y * h * h, h * (dy * h + 2.0 * y * dh), h * (ey * h + 2.0 * y * eh)
+                q, dq, eq = z * g * g, g * (dz * g + 2.0 * z * dg), g * (ez * g + 2.0 * z * eg)
+                ratio = q / p if abs(p) * b > 1.0 else 1.0 + 0j
+                c = (p - q) * ratio + ep * ratio * ratio - eq
+                c, r = c / dq, ratio * ratio * dp / dq
+                ez, eg, em = ez + c * dz, eg + c * dg, em + c * dm
+                dz, dg, dm = r * dz, r * dg, r * dm
+                _, ez, _, eg = circular_total(l, el, p, ep, g, eg)
+                beside = g
+                there = z
+                z, dz, g, dg = circular_total(l, dl, p, dp, g, dg)
+                plane = sure if sure else math.copysign(1.0, z.imag)
+                low = min(low, circular_side(y, h, there, beside, g, plane))
+                m, dm, em = l + m, dl + dm, el + em
             else:
                 close = abs(m) > 1.0
                 c = l - m
@@ -375,6 +409,14 @@ def trace(prog, w, work):
             if op == SUM:
                 phi += psi + cmath.log(h)
                 z = z + l / h if abs(y) > abs(z) else y + m / g
+                m = l + m
+            elif op == CIRCULAR:
+                there = z
+                z, _, g, _ = circular_total(l, 0j, y * h * h, 0j, g, 0j)
+                plane = math.copysign(1.0, z.imag)
+                turns = (1.0 if y.imag * plane < 0.0 else 0.0) + (
+                    1.0 if there.imag * plane < 0.0 else 0.0)  # fmt: skip
+                phi += psi + 2.0 * cmath.log(upper_root(y, plane) * h) + 2j * math.pi * plane * turns
                 m = l + m
             else:
                 out = z * l / h

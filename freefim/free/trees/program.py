@@ -25,12 +25,14 @@ from freefim.free.trees.nodes import (
     NamedLaw,
     Padded,
     Rectangular,
+    SingularValues,
+    Square,
 )
 
-__all__ = ["Program", "compile_tree"]
+__all__ = ["Program", "compile_tree", "squared_terms"]
 
 (LEAF, AFFINE, CORNER, PADDING, GAUSSIAN, SEMICIRCLE, POISSON, PROJECTION, MARCHENKO, POWER,
- INVERSE, SUM, PRODUCT) = range(13)  # fmt: skip
+ INVERSE, SUM, PRODUCT, CIRCULAR) = range(14)  # fmt: skip
 
 _ATOMS, _CAUCHY = 0, 3
 
@@ -172,6 +174,8 @@ def _spans(code: int, data: NDArray[np.float64]) -> list[tuple[float, float]]:
 def _joined(op: int, one: tuple[float, float], two: tuple[float, float]) -> tuple[float, float]:
     """Mean and variance after a join."""
     (m, v), (n, u) = one, two
+    if op == CIRCULAR:
+        return m + n, v + u + 2.0 * m * n
     return (m + n, v + u) if op == SUM else (m * n, v * n * n + u * m * m)
 
 
@@ -265,6 +269,12 @@ def _emit(program: Program, law: Law) -> None:
         case Inverse(inner):
             _emit(program, inner)
             program.add(INVERSE)
+        case Square(FreeSum() as inner) if (squares := squared_terms(inner)):
+            for i, square in enumerate(squares):
+                left = len(program.ops) - 1
+                _emit(program, square)
+                if i:
+                    program.join(CIRCULAR, left)
         case Rectangular(inner, ratio, variance):
             _emit(program, inner)
             program.add(GAUSSIAN, float(ratio), float(variance))
@@ -309,6 +319,33 @@ def _factors(law: Law) -> dict[Law, float]:
 
     visit(law, 1.0)
     return factors
+
+
+def squared_terms(law: FreeSum) -> list[Law]:
+    """The squares of the terms of a sum, if all are symmetric and known by their squares."""
+    squares: list[Law] = []
+    for term, count in _terms(law).items():
+        square = _square(term)
+        if square is None or count != 1.0:
+            return []
+        squares.append(square)
+    # on the gap at 0 only the unknowns of the one that makes it increase
+    return sorted(squares, key=lambda square: -square.support[0])
+
+
+def _square(law: Law) -> Law | None:
+    match law:
+        case SingularValues(inner):
+            return inner
+        case Atomic(locations, masses):
+            held = dict(zip(locations, masses, strict=True))
+            if any(held.get(-x) != p for x, p in held.items()):
+                return None
+            found = [(x * x, 2 * p if x else p) for x, p in held.items() if x >= 0]
+            if len(found) == 1:
+                return PointMass(found[0][0])
+            return Atomic(*map(tuple, zip(*sorted(found), strict=True)))
+    return None
 
 
 _Moves = list[tuple[int, float, float]]

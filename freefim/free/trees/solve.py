@@ -7,8 +7,8 @@ from freefim.free.laws.pieces import AtomsPiece
 from freefim.free.solution import Pairs, Solution
 from freefim.free.trees.cauchy_sum import CauchySum, split_cauchy
 from freefim.free.trees.image import ImageSolution, is_image
-from freefim.free.trees.nodes import Affine, NamedLaw
-from freefim.free.trees.program import AFFINE, LEAF, Program, compile_tree
+from freefim.free.trees.nodes import Affine, FreeSum, NamedLaw, Square
+from freefim.free.trees.program import AFFINE, LEAF, Program, compile_tree, squared_terms
 from freefim.free.trees.solution import TreeSolution
 from freefim.free.trees.start import Machine
 from freefim.free.trees.structure import Searcher
@@ -53,7 +53,7 @@ def solve_tree(law: Law) -> Solution:
     >>> bool(abs(left) + abs(right - 2) < 1e-14)
     True
     """
-    if is_image(law):
+    if is_image(law) and not _is_circular(law):
         return ImageSolution(law, law.law.solution)  # type: ignore[attr-defined, arg-type]
     if isinstance(law, NamedLaw):
         return law.construction.solution
@@ -75,6 +75,13 @@ def solve_tree(law: Law) -> Solution:
         return _solved(program, atoms)
     except ZeroDivisionError:
         raise ConvergenceError("numbers of the law leave the range of floats") from None
+
+
+def _is_circular(law: Law) -> bool:
+    """Whether the law is a square that is found without its root."""
+    return (
+        isinstance(law, Square) and isinstance(law.law, FreeSum) and bool(squared_terms(law.law))
+    )
 
 
 def _solved(program: Program, atoms: Pairs) -> TreeSolution:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from freefim.errors import ConvergenceError
 from freefim.free.trees.program import (
     AFFINE,
+    CIRCULAR,
     CORNER,
     GAUSSIAN,
     INVERSE,
@@ -172,6 +173,8 @@ def far_point(program: Program, z: complex) -> _Nodes:
             (m, v), (n, u) = (program.means[j], program.variances[j]), (mean, variance)
             if op == SUM:
                 at += [z - n, z - m]
+            elif op == CIRCULAR:
+                at += [z - 2.0 * n, z - 2.0 * m]
             else:
                 at += [(z - u / n * m) / n, (z - v / m * n) / m]
             continue
@@ -206,7 +209,10 @@ def _in_logs(program: Program) -> bool:
 
 
 def _free_leaves(program: Program) -> list[bool]:
-    """Leaves whose half plane changes along the law: of what a signed factor is multiplied with."""
+    """Leaves whose half plane changes along the law.
+
+    They are partners of a signed factor, and squares of the terms of a sum.
+    """
     free: list[bool] = []
     stack: list[bool] = [False]
     for i in range(len(program.ops) - 1, -1, -1):
@@ -215,7 +221,8 @@ def _free_leaves(program: Program) -> list[bool]:
             free.append(state)
         elif op >= SUM:
             signed = op != SUM and program.par[i][0] > 0.0
-            stack += [state, state or signed]
+            circular = op == CIRCULAR
+            stack += [state or circular, state or circular or signed]
         else:
             stack.append(state)
     return free[::-1]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from freefim.errors import SpecError
 from freefim.free.laws.given import Atomic, PointMass, Uniform
 from freefim.free.laws.named import MarchenkoPastur
@@ -76,7 +77,7 @@ def test_the_chain_of_products_is_the_nested_sum_of_one_term(activation, depth, 
     )
     population = MarchenkoPastur(samples / float(net.hidden_ratios[0]))
     nested = NestedCovariances(population, levels, (0,) * (depth - 1) + (1,))
-    assert nested.atoms == pytest.approx(law.atoms)
+    assert np.array(nested.atoms) == pytest.approx(np.array(law.atoms))
     assert nested.support == pytest.approx(law.support, rel=1e-11)
     assert nested.moments(6) == pytest.approx([float(m) for m in law.moments(6)], rel=1e-12)
     x = np.linspace(*law.bands[0], 52)[1:-1]

@@ -4,12 +4,13 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from scipy.integrate import quad
+
 from freefim.errors import SpecError
 from freefim.free.pairs.law import CoupledPair
 from freefim.networks.activations import ReLU, Tanh
 from freefim.spectra.single_hidden_layer_fisher import SingleHiddenLayerFisher
 from freefim.validation import validate
-from scipy.integrate import quad
 
 PAIRS = [
     CoupledPair(0, 0, 1),

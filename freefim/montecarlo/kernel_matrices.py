@@ -138,7 +138,7 @@ def _inputs(
 ) -> Array:
     """Inputs as columns: Gaussian, or of a given spectrum of XᵀX/M_0 in random directions."""
     if spectrum is None:
-        return np.sqrt(second_moment) * rng.standard_normal((width, samples))
+        return rng.standard_normal((width, samples)) * float(np.sqrt(second_moment))
     from freefim.montecarlo import replica_kernels as kernels
 
     rank = min(width, samples)

@@ -33,6 +33,8 @@ from freefim.montecarlo.gradients_backprop import (
 )
 from freefim.montecarlo.gradients_heads import HEADS, HIDDEN_NORMS, apply_head
 from freefim.montecarlo.gradients_replica import Measured
+from freefim.montecarlo.streams import replica_stream
+from freefim.montecarlo.threads import ONE_BLAS_THREAD
 from freefim.networks.checks import count, finite_number, one_of
 from freefim.networks.network import Network
 
@@ -169,6 +171,18 @@ class GradientEnsemble:
         common = np.sqrt(max(own**2 + self.samples * correlation, 0.0)) - own
         inputs: Array = np.sqrt(moment) * (own * noise + common * noise.mean(axis=0))
         return inputs
+
+    def initial(self, seed: int = 0, index: int = 0) -> tuple[Array, Parameters]:
+        """Inputs (N, M_0) and parameters of replica `index` of `seed`, as `draw` draws them."""
+        rng = replica_stream(seed, index)
+        return self.draw_inputs(rng), draw_parameters(self.recipe, rng)
+
+    def eigenvalues(self, inputs: Array, parameters: Parameters) -> Array:
+        """Ascending eigenvalues (C N,) of the dual of a given, for instance trained, network."""
+        with ONE_BLAS_THREAD:
+            layers = forward(self.recipe, parameters, inputs)
+            dual, _ = self.dual(parameters, layers, parameters.weights)
+            return np.asarray(np.linalg.eigvalsh(dual), dtype=np.float64)
 
     def draw(self, rng: Generator) -> tuple[Array, tuple[Measured]]:
         """Draw the inputs, then the network, and build the dual, shape (C N, C N).

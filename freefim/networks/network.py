@@ -23,6 +23,10 @@ ENSEMBLES = ("gaussian", "orthogonal")
 PARAMETRIZATIONS = ("standard", "ntk")
 
 
+# Far beyond what the calculus resolves; a mistyped depth shall not fill the memory.
+_DEEPEST = 100_000
+
+
 @dataclass(frozen=True)
 class Network:
     r"""A random deep network :math:`h^l = W_l x^{l-1} + b_l`, :math:`x^l = \varphi(h^l)`.
@@ -79,6 +83,8 @@ class Network:
 
     def __post_init__(self) -> None:
         depth = count("depth", self.depth)
+        if depth > _DEEPEST:
+            raise SpecError(f"depth must be an integer from 1 to {_DEEPEST}, got {depth!r}")
         settle = object.__setattr__
         settle(self, "depth", depth)
         settle(self, "activation", each("activation", self.activation, depth - 1, _activation))

@@ -232,3 +232,13 @@ def test_conditional_law_is_the_law_of_the_sampled_network(net):
         law = fim.law(given=replica)
         assert law.distance(replica.eigenvalues, "ks") <= 4 / replica.eigenvalues.size
         assert law.mean() == pytest.approx(replica.eigenvalues.mean(), rel=0.03)
+
+
+@pytest.mark.parametrize("weights", ["orthogonal", "gaussian"])
+def test_a_sign_network_learns_in_its_last_layer_only(weights):
+    """φ' = 0: no layer below the last one has a gradient, the dual is q̂_{L-1} times 1."""
+    sign = ff.CustomActivation(np.sign, lambda h: 0 * h, kinks=(0,))
+    law = ff.ConditionalFIM(ff.Network(4, sign, weights=weights, weight_std=1.7)).law()
+    assert law.atoms == ((pytest.approx(1.0, rel=1e-15), 1.0),)
+    assert law.bands == ()
+    assert [law.moment(k) for k in (1, 2, 3)] == pytest.approx([1.0] * 3, rel=1e-14)

@@ -42,7 +42,7 @@ def chain_places(chain: Chain, *, lumps: bool = False) -> tuple[_Points, tuple[f
 
 def _moved(atoms: Atoms, move: Move, lumps: bool) -> Atoms:
     match move:
-        case Product(TwoPoint(0, high, _, complement)):
+        case Product(TwoPoint(0, high, _, complement)) if high:
             return _projected(atoms, float(high), float(complement))
         case Affine(scale, shift):
             a, q = float(scale), float(shift)

@@ -9,7 +9,17 @@ from fractions import Fraction
 
 from freefim.free.leaves.leaf import Leaf, TwoPoint
 
-__all__ = ["Affine", "Chain", "Corner", "Gaussian", "Move", "Padding", "Product", "numeric"]
+__all__ = [
+    "Affine",
+    "Chain",
+    "Corner",
+    "Gaussian",
+    "Move",
+    "Padding",
+    "Product",
+    "from_last_zero",
+    "numeric",
+]
 
 Number = int | float | Fraction
 
@@ -63,6 +73,30 @@ class Chain:
 
     start: Number
     moves: tuple[Move, ...]
+
+
+def from_last_zero(chain: Chain) -> Chain:
+    """The same law without what a gate that is 0 forgets: the chain from the next shift on.
+
+    Examples
+    --------
+    >>> from freefim.free.leaves.leaf import TwoPoint
+    >>> closed = Product(TwoPoint(0, 0, 1, 0))
+    >>> from_last_zero(Chain(3, (Affine(2, 1), closed, Gaussian(1, 2), Affine(2, 5), Corner(0.5))))
+    Chain(start=5, moves=(Corner(ratio=0.5),))
+    """
+    closed = [
+        place
+        for place, move in enumerate(chain.moves)
+        if isinstance(move, Product) and move.leaf.maximum == 0
+    ]
+    if not closed:
+        return chain
+    rest = chain.moves[closed[-1] + 1 :]
+    for place, move in enumerate(rest):
+        if isinstance(move, Affine) and move.shift:
+            return Chain(move.shift, rest[place + 1 :])
+    return Chain(0, ())
 
 
 def numeric(chain: Chain) -> Chain:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from freefim.errors import ConvergenceError
-from freefim.free.chains.chain import Affine, Chain, Gaussian, numeric
+from freefim.free.chains.chain import Affine, Chain, Gaussian, from_last_zero, numeric
 from freefim.free.chains.derivation import Derivation
 from freefim.free.chains.moments import chain_moments, is_rational
 from freefim.free.law import Law
@@ -65,16 +65,17 @@ class ChainLaw(Law):
     @cached_property
     def solution(self) -> Solution:
         """The solved law."""
+        chain = from_last_zero(self.chain)
         with _in_range():
-            if _is_product(self.chain):
+            if chain.moves and _is_product(chain):
                 from freefim.free.trees.solve import solve_tree
 
-                return solve_tree(self)
-            if is_projection_chain(self.chain):
-                return solve_projection(self.chain)
+                return solve_tree(ChainLaw(chain))
+            if is_projection_chain(chain):
+                return solve_projection(chain)
             from freefim.free.joint.solve import solve_joint
 
-            return solve_joint(numeric(self.chain))
+            return solve_joint(numeric(chain))
 
     @property
     def layers(self) -> tuple["ChainLaw", ...]:

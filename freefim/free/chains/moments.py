@@ -141,6 +141,8 @@ def _affine(moments: Series, scale: Any, shift: Any) -> Series:
 def _product(first: Series, second: Series) -> Series:
     """Moments of the free product: χ(m) = χ_1(m) χ_2(m) (1 + m)/m."""
     n = len(first)
+    if not (first[0] and second[0]):  # laws on [0, ∞): a mean of 0 is the point mass at 0
+        return [first[0] * second[0]] * n
     left, right = _inverse_series(first), _inverse_series(second)
     # both series start at order 1: drop one power of m from each, one comes back at the end
     product = _multiply(left[1:], right[1:], n - 1)
@@ -152,6 +154,8 @@ def _product(first: Series, second: Series) -> Series:
 def _gaussian(moments: Series, ratio: Any, variance: Any) -> Series:
     """X A Xᵀ: χ'(m') = χ(ratio m') / (variance ratio (1 + m'))."""
     n = len(moments)
+    if not moments[0]:
+        return [moments[0] * variance] * n
     series = _inverse_series(moments)
     scaled = [c * ratio ** (k - 1) / variance for k, c in enumerate(series)]
     alternating = [(-1) ** k * moments[0] ** 0 for k in range(n + 1)]

@@ -268,7 +268,7 @@ def _moment_error(leaf: Contour) -> float:
     for power in (0, 1, 2):
         path = (leaf.weights * leaf.nodes**power).sum()
         line = (leaf.masses * leaf.values**power).sum()
-        errors.append(abs(path - line) / line)
+        errors.append(abs(path - line) / (line or 1.0))
     return float(max(errors))
 
 

@@ -199,14 +199,17 @@ def sweep(prog, w, work):
                 em = el + em
                 m, dm = l + m, dl + dm
             elif op == CIRCULAR:
-                # the constraint in z g², or its inverse near a pole
-                p, dp, ep = y * h * h, h * (dy * h + 2.0 * y * dh), h * (ey * h + 2.0 * y * eh)
-                q, dq, eq = z * g * g, g * (dz * g + 2.0 * z * dg), g * (ez * g + 2.0 * z * eg)
-                ratio = q / p if abs(p) * b > 1.0 else 1.0 + 0j
-                c = (p - q) * ratio + ep * ratio * ratio - eq
-                c, r = c / dq, ratio * ratio * dp / dq
+                # the constraint in the transforms G of the terms, or in 1/G near a pole
+                root, other = upper_root(y, 1.0), upper_root(z, 1.0)
+                one, two = root * h, other * g
+                done, eone = h * dy / (2.0 * root) + root * dh, h * ey / (2.0 * root) + root * eh
+                dtwo, etwo = g * dz / (2.0 * other) + other * dg, g * ez / (2.0 * other) + other * eg
+                ratio = two / one if abs(one * one) * b > 1.0 else 1.0 + 0j
+                c = (one - two) * ratio + eone * ratio * ratio - etwo
+                c, r = c / dtwo, ratio * ratio * done / dtwo
                 ez, eg, em = ez + c * dz, eg + c * dg, em + c * dm
                 dz, dg, dm = r * dz, r * dg, r * dm
+                p, dp, ep = one * one, 2.0 * one * done, 2.0 * one * eone
                 _, ez, _, eg = circular_total(l, el, p, ep, g, eg)
                 beside = g
                 there = z

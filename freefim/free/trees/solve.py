@@ -1,5 +1,7 @@
 """Trees of free operations, solved: one Newton system for all leaves, structure before density."""
 
+import numpy as np
+
 from freefim.errors import ConvergenceError
 from freefim.free.law import Law
 from freefim.free.laws.leaf_solution import LeafSolution
@@ -16,6 +18,7 @@ from freefim.free.trees.structure import Searcher
 __all__ = ["solve_tree"]
 
 _BALANCE = 1e-10
+_MOMENTS = 1e-9
 
 
 def solve_tree(law: Law) -> Solution:
@@ -36,7 +39,8 @@ def solve_tree(law: Law) -> Solution:
     SpecError
         If a number of the tree is an expression with symbols.
     ConvergenceError
-        If an edge is lost, a band does not resolve, or masses do not balance to 1e-10.
+        If an edge is lost, a band does not resolve, masses do not balance to 1e-10, or the mean or
+        the variance is missed by more than 1e-9.
 
     Notes
     -----
@@ -95,4 +99,19 @@ def _solved(program: Program, atoms: Pairs) -> TreeSolution:
         )
     solution = TreeSolution(atoms, bands, machine, tuple(searcher.remarks))
     solution.check()
+    _check_moments(solution, program)
     return solution
+
+
+def _check_moments(solution: TreeSolution, program: Program) -> None:
+    """Compare mean and variance with those of the operations: a wrong sheet shows there."""
+    x, weights = solution.nodes()
+    at, masses = np.array(solution.atoms).reshape(-1, 2).T
+    x, weights = np.concatenate([x, at]), np.concatenate([weights, masses])
+    mean, variance = program.means[-1], program.variances[-1]
+    size = abs(mean) + variance**0.5
+    if not abs(weights @ x - mean) <= _MOMENTS * size:
+        raise ConvergenceError(f"the density has the mean {float(weights @ x)!r}, not {mean!r}")
+    found = float(weights @ (x - mean) ** 2)
+    if not abs(found - variance) <= _MOMENTS * size * size:
+        raise ConvergenceError(f"the density has the variance {found!r}, not {variance!r}")

@@ -12,7 +12,7 @@ from freefim.free.law import Law
 from freefim.free.laws.given import Cauchy, PointMass
 from freefim.free.laws.pieces import CauchyPiece
 from freefim.free.solution import Pairs, Solution
-from freefim.free.trees.nodes import FreeSum
+from freefim.free.trees.nodes import Affine, Compressed, FreePower, FreeSum
 
 __all__ = ["CauchySum", "split_cauchy"]
 
@@ -22,22 +22,32 @@ _MOST_SPLITS = 64
 
 
 def split_cauchy(law: Law) -> tuple[Law, list[tuple[float, float]]]:
-    """Return a sum without its Cauchy terms, and their (location, scale)."""
-    drifts: list[tuple[float, float]] = []
-    rest: list[Law] = []
+    """Return a law without its Cauchy terms, and their (location, scale).
 
-    def visit(part: Law) -> None:
-        match part:
-            case FreeSum(left, right):
-                visit(left)
-                visit(right)
-            case Cauchy(scale, location):
-                drifts.append((float(location), float(scale)))
-            case _:
-                rest.append(part)
-
-    visit(law)
-    return (reduce(FreeSum, rest) if rest else PointMass(0)), drifts
+    Corners, powers and affine maps distribute over sums, and keep, multiply and move the constant
+    R-transform of a Cauchy law.
+    """
+    match law:
+        case FreeSum(left, right):
+            (first, drifts), (second, others) = split_cauchy(left), split_cauchy(right)
+            kept = [part for part in (first, second) if part != PointMass(0)]
+            return (reduce(FreeSum, kept) if kept else PointMass(0)), drifts + others
+        case Cauchy(scale, location):
+            return PointMass(0), [(float(location), float(scale))]
+        case Compressed(inner, ratio):
+            rest, drifts = split_cauchy(inner)
+            return (Compressed(rest, ratio), drifts) if drifts else (law, [])
+        case FreePower(inner, exponent):
+            rest, drifts = split_cauchy(inner)
+            t = float(exponent)
+            moved = [(t * at, t * scale) for at, scale in drifts]
+            return (FreePower(rest, exponent), moved) if drifts else (law, [])
+        case Affine(inner, factor, shift):
+            rest, drifts = split_cauchy(inner)
+            s = float(factor)
+            moved = [(s * at, abs(s) * scale) for at, scale in drifts]
+            return (Affine(rest, factor, shift), moved) if drifts else (law, [])
+    return law, []
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +113,14 @@ class CauchySum:
             np.asarray(upper - self.location + 1j * self.scale, dtype=complex)
         )
         return np.where(z.imag < 0.0, values.conj(), values)
+
+    def subordination(self, z: _Nodes) -> _Nodes:
+        """Where the other terms are evaluated: their own leaves, or the one law that they are."""
+        z = np.asarray(z, dtype=complex)
+        side = np.where(z.imag < 0.0, -1j, 1j)
+        moved = np.asarray(z - self.location + side * self.scale, dtype=complex)
+        inner = getattr(self.inner, "subordination", None)
+        return moved[..., None] if inner is None else np.asarray(inner(moved))
 
     def nodes(self, splits: int = 1) -> tuple[_Reals, _Reals]:
         """Quadrature x, weights, clustered at infinity."""

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import accumulate
 from math import comb, fsum
+from numbers import Integral
 from typing import Any
 
 from freefim.errors import ConvergenceError, SpecError
@@ -97,9 +99,9 @@ class _Field:
 
 
 def _checked(order: Any) -> int:
-    if isinstance(order, bool) or not isinstance(order, int) or order < 1:
+    if isinstance(order, bool) or not isinstance(order, Integral) or order < 1:
         raise SpecError(f"order must be an integer >= 1, got {order!r}")
-    return order
+    return int(order)
 
 
 def _field(law: Law) -> _Field:
@@ -154,8 +156,10 @@ def _moments(law: Law, n: int, field: _Field) -> Series:
             return _means(values, n, field)
         case Uniform(left, right):
             a, b = lift(left), lift(right)
-            return [sum(a**j * b ** (k - j) for j in range(k + 1)) / lift(k + 1)
-                    for k in range(1, n + 1)]  # fmt: skip
+            # Σ a^j b^(k-j) by Horner: no field of expressions has 0^0
+            totals = accumulate((b**k for k in range(1, n + 1)), lambda s, p: p + a * s,
+                                initial=lift(1))  # fmt: skip
+            return [total / lift(k + 1) for k, total in enumerate(totals) if k > 0]
         case Cauchy():
             raise SpecError(f"a Cauchy law has no moments, got {law!r}")
         case Semicircle(variance, mean):
@@ -270,6 +274,11 @@ def _inverse(inner: Law, n: int, field: _Field) -> Series:
     if low <= 0.0 <= high:
         low, high = inner.support
         if low <= 0.0 <= high:
+            if inner.pdf(0.0) > 0.0:
+                raise SpecError(
+                    "the mean of an inverse is infinite where the density of the law does not "
+                    f"vanish at 0, got {inner!r}"
+                )
             raise SpecError(
                 f"moments of an inverse are computed where the law keeps away from 0, got {inner!r}"
             )

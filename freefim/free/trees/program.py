@@ -221,6 +221,7 @@ def compile_tree(law: Law) -> Program:
 
 def _emit_curve(program: Program, law: Law) -> bool:
     """A product of formulas as one curve, if the law is one."""
+    from freefim.free.chains.chain_law import ChainLaw
     from freefim.free.trees.power_curve import power_curve
 
     curve = power_curve(law)
@@ -228,6 +229,9 @@ def _emit_curve(program: Program, law: Law) -> bool:
     if not found:
         return False
     moves, scale, mass = found
+    if moves and moves[-1][1] < 0.0 and not isinstance(law, ChainLaw):
+        # divisors, the last, are steps of no law of their own: corners and projections are
+        return False
     program.add_leaf(PointMass(1))
     for ratio, exponent in moves:
         program.add(MARCHENKO, ratio, exponent)

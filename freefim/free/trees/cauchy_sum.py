@@ -94,7 +94,8 @@ class CauchySum:
         splits = 1
         while True:
             nodes, weights = self.inner.nodes(splits)
-            if nodes.size == 0 or np.diff(np.sort(nodes)).max(initial=0.0) < 0.5 * self.scale:
+            heavy = np.sort(nodes[weights > 0.0])
+            if np.diff(heavy).max(initial=0.0) < 0.5 * self.scale:
                 break
             if splits >= _MOST_SPLITS:
                 raise ConvergenceError(

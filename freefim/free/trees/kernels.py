@@ -203,7 +203,8 @@ def sweep(prog, w, work):
                 root, other = upper_root(y, 1.0), upper_root(z, 1.0)
                 one, two = root * h, other * g
                 done, eone = h * dy / (2.0 * root) + root * dh, h * ey / (2.0 * root) + root * eh
-                dtwo, etwo = g * dz / (2.0 * other) + other * dg, g * ez / (2.0 * other) + other * eg
+                dtwo = g * dz / (2.0 * other) + other * dg
+                etwo = g * ez / (2.0 * other) + other * eg
                 ratio = two / one if abs(one * one) * b > 1.0 else 1.0 + 0j
                 c = (one - two) * ratio + eone * ratio * ratio - etwo
                 c, r = c / dtwo, ratio * ratio * done / dtwo
@@ -419,7 +420,8 @@ def trace(prog, w, work):
                 plane = math.copysign(1.0, z.imag)
                 turns = (1.0 if y.imag * plane < 0.0 else 0.0) + (
                     1.0 if there.imag * plane < 0.0 else 0.0)  # fmt: skip
-                phi += psi + 2.0 * cmath.log(upper_root(y, plane) * h) + 2j * math.pi * plane * turns
+                phi += 2j * math.pi * plane * turns + psi
+                phi += 2.0 * cmath.log(upper_root(y, plane) * h)
                 m = l + m
             else:
                 out = z * l / h

@@ -8,6 +8,8 @@ from math import comb, fsum
 from numbers import Integral
 from typing import Any
 
+import numpy as np
+
 from freefim.errors import ConvergenceError, SpecError
 from freefim.free.chains.chain_law import ChainLaw
 from freefim.free.chains.moments import chain_moments
@@ -274,7 +276,7 @@ def _inverse(inner: Law, n: int, field: _Field) -> Series:
     if low <= 0.0 <= high:
         low, high = inner.support
         if low <= 0.0 <= high:
-            if inner.pdf(0.0) > 0.0:
+            if np.isinf(inner.cauchy(0.0)):  # E 1/x = -G(0)
                 raise SpecError(
                     "the mean of an inverse is infinite where the density of the law does not "
                     f"vanish at 0, got {inner!r}"

@@ -273,7 +273,7 @@ def _emit(program: Program, law: Law) -> None:
         case Inverse(inner):
             _emit(program, inner)
             program.add(INVERSE)
-        case Square(FreeSum() as inner) if (squares := squared_terms(inner)):
+        case Square(FreeSum() as inner) if squares := squared_terms(inner):
             for i, square in enumerate(squares):
                 left = len(program.ops) - 1
                 _emit(program, square)

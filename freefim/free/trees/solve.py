@@ -83,9 +83,7 @@ def solve_tree(law: Law) -> Solution:
 
 def _is_circular(law: Law) -> bool:
     """Whether the law is a square that is found without its root."""
-    return (
-        isinstance(law, Square) and isinstance(law.law, FreeSum) and bool(squared_terms(law.law))
-    )
+    return isinstance(law, Square) and isinstance(law.law, FreeSum) and bool(squared_terms(law.law))
 
 
 def _solved(program: Program, atoms: Pairs) -> TreeSolution:

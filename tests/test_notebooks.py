@@ -48,3 +48,8 @@ def test_every_cell_of_the_notebook_converts_and_compiles(path):
     assert sum(cell.cell_type == "markdown" for cell in cells) >= 5
     for source in code:
         compile(source, path.name, "exec")
+
+
+def test_every_paper_on_mean_field_statistics_has_its_notebook():
+    papers = {"universal_statistics", "pathological_spectra", "normalization"}
+    assert papers <= set(map(named, NOTEBOOKS))

@@ -140,7 +140,7 @@ class BlockHead(ABC):
         whole = float(self._factors[0].max()) * ((n - 1) * o + d) / n
         return self._square / self.trace, min(math.sqrt(self._square), whole)
 
-    @property
+    @cached_property
     def outlier_bounds(self) -> tuple[tuple[float, float], ...]:
         r"""Bounds of the C - 1 largest eigenvalues, in descending order.
 
@@ -167,22 +167,12 @@ class BlockHead(ABC):
         ConvergenceError
             If the outliers of `regression` do not stand out of its bulk.
         """
-        if not self.regression.separated:
-            raise ConvergenceError(
-                "the inner product of gradients of two samples, "
-                f"{self.regression.off_diagonal:.3g} beside the squared norm "
-                f"{self.regression.diagonal:.3g}, is too small for outliers of "
-                f"samples={self.regression.samples} at width={self.regression.width}"
-            )
-        return tuple(
-            self._eigenvalue(rank, low, high)
-            for rank, (low, high) in enumerate(self.outlier_bounds, start=1)
-        )
+        return tuple(self._outlier(rank) for rank in range(1, len(self.outlier_bounds) + 1))
 
-    @property
+    @cached_property
     def max_eigenvalue(self) -> float:
         """Largest eigenvalue, the first of `outliers`; ConvergenceError as there."""
-        return self.outliers[0]
+        return self._outlier(1)
 
     @property
     def bulk_eigenvalue(self) -> float:
@@ -197,7 +187,16 @@ class BlockHead(ABC):
     def _bulk_scale(self) -> float:
         return (self.regression.diagonal - self.regression.off_diagonal) / len(self.blocks)
 
-    def _eigenvalue(self, rank: int, low: float, high: float) -> float:
+    def _outlier(self, rank: int) -> float:
+        """Eigenvalue of a rank from 1, by bisection of the number of those above."""
+        if not self.regression.separated:
+            raise ConvergenceError(
+                "the inner product of gradients of two samples, "
+                f"{self.regression.off_diagonal:.3g} beside the squared norm "
+                f"{self.regression.diagonal:.3g}, is too small for outliers of "
+                f"samples={self.regression.samples} at width={self.regression.width}"
+            )
+        low, high = self.outlier_bounds[rank - 1]
         low, high = low * (1.0 - 1e-12), high * (1.0 + 1e-12)
         for _ in range(_BISECTIONS):
             middle = 0.5 * (low + high)
@@ -217,5 +216,6 @@ class BlockHead(ABC):
         gaps = np.where(gaps == 0.0, np.finfo(float).eps * z, gaps)
         share = self.regression.off_diagonal / len(self.blocks)
         weights = share * values / gaps
-        kernel = np.einsum("nij,nj,nkj->ik", vectors, weights, vectors, optimize=True)
+        rows = vectors.swapaxes(0, 1).reshape(vectors.shape[1], -1)
+        kernel = (rows * weights.ravel()) @ rows.T
         return int((gaps < 0.0).sum()) + int((np.linalg.eigvalsh(kernel) > 1.0).sum())

@@ -262,7 +262,7 @@ for ax, heads in zip(axes, ((), ("mean-subtraction",)), strict=True):
             ff.OutputBatchNorm(TANH, m, m // 2, 1, kind=heads[0]).max_learning_rate_bounds()[1]
             for m in HEAT_WIDTHS
         ]
-        ax.plot(bound, HEAT_WIDTHS, "--", color=THEORY, label="theory, upper bound")
+        ax.plot(bound, HEAT_WIDTHS, "--", color="#5b8fd6", label="theory, upper bound")
         assert np.all(np.array(own) < bound)
     else:
         line = [ff.FisherStatistics(TANH, m, m // 2, 1).max_learning_rate() for m in HEAT_WIDTHS]

@@ -8,6 +8,7 @@ import pytest
 from scipy.special import softmax
 
 from freefim.errors import SpecError
+from freefim.montecarlo.gradients import GradientEnsemble, sample_gradients
 from freefim.networks.network import Network
 from freefim.networks.pairs import correlation_of
 from freefim.statistics.feature_metric import FeatureMetric
@@ -130,6 +131,15 @@ def test_samples_are_the_same_bits_on_an_executor():
     with ThreadPoolExecutor(2) as executor:
         there = st.sample(replicas=3, seed=4, executor=executor)
     assert np.array_equal(there.eigenvalues, st.sample(replicas=3, seed=4).eigenvalues)
+
+
+@pytest.mark.parametrize("heads", [(), ("batch-norm",), ("softmax",)])
+def test_a_replica_can_be_drawn_alone_and_measured_again(heads):
+    ensemble = GradientEnsemble(TANH, 20, 6, 3, input_correlation=0.2, heads=heads)
+    drawn = sample_gradients(ensemble, replicas=3, seed=7)
+    for index, replica in enumerate(drawn):
+        inputs, parameters = ensemble.initial(seed=7, index=index)
+        assert np.array_equal(ensemble.eigenvalues(inputs, parameters), replica.eigenvalues)
 
 
 def test_the_top_eigenspace_is_that_of_the_mean_gradients():

@@ -161,14 +161,16 @@ class Calculus:
         Raises
         ------
         SpecError
-            If the law is not made by free operations.
+            If the law is not made by free operations, or `z` holds anything but numbers.
         """
+        from freefim.free.laws.numbers import complexes
+
         solution = self._law.solution
         if not hasattr(solution, "subordination"):
             raise SpecError(
                 f"subordination functions belong to laws made by free operations, got {self!r}"
             )
-        return solution.subordination(z)
+        return solution.subordination(complexes(z))
 
     def moments(self, order: int) -> tuple[Any, ...]:
         """Moments E x, …, E x^order; exact where the numbers of the law are.

@@ -10,12 +10,13 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from freefim.errors import SpecError
 from freefim.free import distances, presentation, quantiles, transforms
 from freefim.free.accuracy import Accuracy
 from freefim.free.calculus import Calculus
+from freefim.free.laws.numbers import complexes, reals
 from freefim.free.solution import Array, Pairs, Solution
 
 if TYPE_CHECKING:
@@ -35,6 +36,18 @@ class Law(Calculus, ABC):
 
     Laws form an algebra: ``a + b`` and ``a @ b`` are the free sum and product, ``2 * a + 1``
     scales and shifts.
+
+    The ``repr`` of a law of ints, floats and Fractions evaluates back to it with the names of
+    `freefim` and ``Fraction``; rationals of sympy are kept as Fractions, other expressions need the
+    names of sympy.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> from freefim import FreeSum, MarchenkoPastur, Uniform
+    >>> law = Uniform(0, 1) + MarchenkoPastur(Fraction(1, 2))
+    >>> eval(repr(law)) == law
+    True
     """
 
     @property
@@ -246,11 +259,14 @@ class Law(Calculus, ABC):
         Returns
         -------
         complex or ndarray, of the shape of `z`
-            Im G < 0 in the upper half plane. On the real line ``inf`` at an atom, and NaN inside a
-            band, where the limits from the two sides differ; 0 at infinity.
+            Im G < 0 in the upper half plane. On the real line ``inf`` at an atom, ``-inf`` and
+            ``inf`` at a left and a right end of a band where the density does not vanish, and NaN
+            inside a band, where the limits from the two sides differ; 0 at infinity.
 
         Raises
         ------
+        SpecError
+            If `z` holds anything but numbers.
         ConvergenceError
             If a point does not converge on the physical sheet.
 
@@ -272,7 +288,7 @@ class Law(Calculus, ABC):
             from freefim.free import precise
 
             return precise.cauchy(self, z, digits)
-        points = np.asarray(z, dtype=complex)
+        points = complexes(z)
         flat = points.ravel()
         # the real line is one line, whatever the sign of a zero
         flat = np.where(flat.imag == 0.0, flat.real, flat)
@@ -280,9 +296,24 @@ class Law(Calculus, ABC):
         real = flat.imag == 0.0
         cut = real & np.any([(a < flat.real) & (flat.real < b) for a, b in self.bands], axis=0)
         values[cut] = complex(np.nan, np.nan)
-        solved = np.isfinite(flat) & ~cut
+        left, right = (self._hard_ends(side, flat.real) & real for side in (0, 1))
+        values[left], values[right] = -np.inf, np.inf
+        solved = np.isfinite(flat) & ~(cut | left | right)
         values[solved] = self.solution.cauchy(flat[solved])
         return values.reshape(points.shape)[()]
+
+    def _hard_ends(self, side: int, x: Array) -> NDArray[np.bool_]:
+        """Where x is the left (0) or right (1) end of a band, and the density does not vanish."""
+        found = np.zeros(x.shape, dtype=bool)
+        taken = {location for location, _ in self.atoms}
+        for band in self.bands:
+            at = x == band[side]
+            if np.any(at) and np.isfinite(band).all() and band[side] not in taken:
+                steps = np.array([1e-10, 1e-5]) * (band[1 - side] - band[side])
+                near, far = self.solution.pdf(band[side] + steps)
+                if near > 0.5 * far:  # a vanishing power of x falls off
+                    found |= at
+        return found
 
     def r_transform(self, g: ArrayLike) -> Any:
         """R(g) = z(g) - 1/g, z the inverse of G on the real line outside the support.
@@ -391,10 +422,5 @@ class Law(Calculus, ABC):
 
 def _mapped(function: Callable[[Array], Array], x: ArrayLike) -> Any:
     """Apply a function of flat arrays to any shape; scalars in, scalars out."""
-    try:
-        values = np.asarray(x, dtype=float)
-    except (TypeError, ValueError):
-        raise SpecError(
-            f"the argument must be a number or an array of numbers, got {x!r}"
-        ) from None
+    values = reals(x)
     return function(values.ravel()).reshape(values.shape)[()]

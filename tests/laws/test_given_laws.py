@@ -7,10 +7,12 @@ from fractions import Fraction
 import mpmath as mp
 import numpy as np
 import pytest
+import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
+import freefim
 from freefim import (
     Arcsine,
     Atomic,
@@ -287,6 +289,12 @@ REFUSALS = [
     (lambda: Density(np.exp, [(0, 2), (1, 3)]), "disjoint intervals"),
     (lambda: Density(np.exp, 3), "bands must be"),
     (lambda: Density(np.exp, (0, np.inf)), "finite"),
+    (lambda: Density(lambda x: 2 * x if x < 1 else 0.0, (0, 1)), "must take arrays"),
+    (lambda: Uniform(0, 1) + sympy.I * sympy.Symbol("a"), "must be real"),
+    (lambda: Uniform(0, 1).pdf(None), "must be a number"),
+    (lambda: Uniform(0, 1).pdf(["1"]), "must be a number"),
+    (lambda: Uniform(0, 1).cdf(1j), "must be a number"),
+    (lambda: Uniform(0, 1).cauchy("a"), "must be a number"),
     (lambda: Computed(3), "law must be a Law"),
     (lambda: Computed(Cauchy(1)).atoms, "bounded support"),
 ]
@@ -310,3 +318,32 @@ def test_what_numbers_do_not_resolve_is_refused():
     """The last float below 1 leaves (1 - x)^(-5/6) two thousandths of its mass beyond it."""
     with pytest.raises(ConvergenceError, match="does not resolve"):
         Density(lambda x: (1 - x) ** (-5 / 6) / 6, (0, 1))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("law", "left", "right"),
+    [
+        (Uniform(0, 1), -np.inf, np.inf),
+        (Arcsine(-1, 1), -np.inf, np.inf),
+        (MarchenkoPastur(1), -np.inf, 0.5),
+        (Density(lambda x: 2 * x, (0, 1)), -2.0, np.inf),
+        (Density(lambda x: 2.5 * x**1.5, (0, 1)), -5 / 3, np.inf),
+        (Density(lambda x: -np.log(x), (0, 1)), -np.inf, np.pi**2 / 6),
+        (Density(beta(0.5, 1.5), (0, 1)), -np.inf, 2.0),
+    ],
+)
+def test_cauchy_transform_at_the_ends_of_a_band(law, left, right):
+    """G(0) = -∫ρ/x and G at the right end, where the integral exists; infinite otherwise."""
+    (ends,) = law.bands
+    assert law.cauchy(ends) == pytest.approx([left, right], rel=1e-6)
+
+
+def test_rationals_of_sympy_read_back_as_fractions():
+    for law in (
+        MarchenkoPastur(sympy.Rational(1, 2)),
+        Uniform(sympy.Integer(0), sympy.Rational(1, 3)) + Semicircle(Fraction(1, 100)),
+        Atomic([0, 1], [sympy.Rational(1, 3), Fraction(2, 3)]) @ MarchenkoPastur(Fraction(1, 2)),
+    ):
+        names = {name: getattr(freefim, name) for name in freefim.__all__}
+        assert eval(repr(law), names | {"Fraction": Fraction}) == law

@@ -8,11 +8,13 @@ import pytest
 
 import freefim
 from freefim import (
+    Affine,
     Arcsine,
     Atomic,
     Cauchy,
     CompoundFreePoisson,
     FreePoisson,
+    FreeSum,
     FussCatalan,
     KestenMcKay,
     MarchenkoPastur,
@@ -158,3 +160,32 @@ def test_free_bernoulli_sums_are_arcsine():
     coin = Atomic([0, 1], [0.5, 0.5])
     x = np.linspace(0.01, 1.99, 50)
     assert (coin + coin).pdf(x) == pytest.approx(Arcsine(0, 2).pdf(x), rel=1e-11)
+
+
+@pytest.mark.parametrize("exponent", [1, 2])
+def test_corners_and_powers_of_cauchy_sums_are_sums(exponent):
+    """Free additive convolution distributes: (A + C)^t = A^t + C^t, and C keeps under a corner."""
+    law, noise = Uniform(1, 2), Cauchy(1, 0.5)
+    x = np.linspace(-3, 6, 19)
+    want = FreeSum(law.free_power(1.5), Cauchy(1.5, 0.75))
+    power = (law + noise).free_power(1.5)
+    assert power.pdf(x) == pytest.approx(want.pdf(x), rel=1e-12)
+    corner = Affine((law + noise).compress(0.5), exponent, 1)
+    moved = FreeSum(Affine(law.compress(0.5), exponent, 1), Cauchy(exponent, 0.5 * exponent))
+    assert corner.pdf(x) == pytest.approx(moved.pdf(x), rel=1e-12)
+    assert corner.cdf(x) == pytest.approx(moved.cdf(x), rel=1e-12)
+
+
+def test_subordination_under_a_cauchy_law():
+    """G(z) = G_A(ω(z)): a Cauchy law lifts the point by its scale."""
+    z = np.array([1j, 0.3 - 2j])
+    law = Semicircle(1)
+    total = law + Cauchy(1)
+    omega = total.subordination(z)
+    assert omega[:, 0] == pytest.approx(np.array([2j, 0.3 - 3j]))
+    assert law.cauchy(omega[:, 0]) == pytest.approx(total.cauchy(z), rel=1e-14)
+    first, second = Atomic([0, 1, 3], [0.25, 0.5, 0.25]), Uniform(0, 1)
+    total = first + second + Cauchy(1)
+    omega = total.subordination(z)
+    assert first.cauchy(omega[:, 0]) == pytest.approx(total.cauchy(z), rel=1e-11)
+    assert second.cauchy(omega[:, 1]) == pytest.approx(total.cauchy(z), rel=1e-11)

@@ -370,6 +370,25 @@ def test_what_has_no_moments_says_so(law):
             call()
 
 
+@pytest.mark.parametrize("law", [MarchenkoPastur(1), Uniform(0, 1)], ids=repr)
+def test_an_infinite_mean_of_an_inverse_is_called_infinite(law):
+    with pytest.raises(SpecError, match="infinite"):
+        law.inverse().mean()
+
+
+def test_uniform_laws_with_an_end_at_zero_take_symbols():
+    a = sympy.Symbol("a", positive=True)
+    for law in (Uniform(0, a), a * Uniform(0, 1)):
+        assert law.moments(3) == (a / 2, a**2 / 3, a**3 / 4)
+    assert Uniform(-a, 0).moments(2) == (-a / 2, a**2 / 3)
+
+
+def test_orders_may_be_integers_of_numpy():
+    law = Uniform(-1, 3)
+    assert law.moments(np.int64(2)) == law.moments(2)
+    assert law.free_cumulants(np.int64(2)) == law.free_cumulants(2)
+
+
 @pytest.mark.parametrize("order", [0, -1, 1.5, True, "2"])
 def test_order_must_be_a_positive_integer(order):
     with pytest.raises(SpecError, match="order must be"):

@@ -59,8 +59,8 @@ class Density(_Expanded):
     Raises
     ------
     SpecError
-        If a band is no interval, bands overlap, or the function is negative, not finite or of total
-        mass other than 1 (by more than 1e-10).
+        If a band is no interval, bands overlap, or the function does not take arrays, is negative,
+        not finite or of total mass other than 1 (by more than 1e-10).
     ConvergenceError
         If the function does not resolve into series.
 
@@ -102,7 +102,13 @@ class Density(_Expanded):
         return pieces, Accuracy(defect, 0.0, tail, "series of the density")
 
     def _values(self, x: Array) -> Array:
-        values = np.broadcast_to(np.asarray(self.function(x), dtype=float), x.shape)
+        try:
+            values = np.broadcast_to(np.asarray(self.function(x), dtype=float), x.shape)
+        except (TypeError, ValueError) as problem:
+            raise SpecError(
+                f"function must take arrays and return real numbers of their shape, got "
+                f"{self.function!r}, which says: {problem}"
+            ) from problem
         wrong = ~(np.isfinite(values) & (values >= 0.0))
         if np.any(wrong):
             raise SpecError(

@@ -71,7 +71,7 @@ class LeafSolution:
         return np.asarray(np.minimum(values, 1.0))
 
     def cauchy(self, z: NDArray[np.complex128]) -> NDArray[np.complex128]:
-        """Cauchy transform off the bands, any shape."""
+        """Cauchy transform off the bands, their ends included, any shape."""
         z = np.asarray(z, dtype=complex)
         flat = np.atleast_1d(z).ravel()
         total = np.zeros(flat.shape, dtype=complex)

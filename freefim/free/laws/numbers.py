@@ -6,9 +6,23 @@ from math import isfinite
 from numbers import Rational, Real
 from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 from freefim.errors import SpecError
 
-__all__ = ["Number", "is_exact", "is_number", "is_symbolic", "number", "plain", "quotient", "real"]
+__all__ = [
+    "Number",
+    "complexes",
+    "is_exact",
+    "is_number",
+    "is_symbolic",
+    "number",
+    "plain",
+    "quotient",
+    "real",
+    "reals",
+]
 
 #: int, float, Fraction, a sympy expression, or any other real number.
 Number = Any
@@ -17,7 +31,7 @@ Number = Any
 def number(
     name: str, value: Any, allowed: str = "finite", condition: Callable[[Any], bool] | None = None
 ) -> Number:
-    """Return a parameter as it stands, after its check.
+    """Return a parameter as it stands, after its check; rationals of sympy as Fractions or ints.
 
     Parameters
     ----------
@@ -38,7 +52,12 @@ def number(
         value = value.item()
     if not is_number(value):
         raise SpecError(f"{name} must be a number, got {value!r}")
-    if not is_symbolic(value):
+    if getattr(value, "is_Rational", False):
+        value = plain(Fraction(int(value.p), int(value.q)))
+    if is_symbolic(value):
+        if not _may_be_real(value):
+            raise SpecError(f"{name} must be real and finite, got the expression {value!r}")
+    else:
         try:
             good = isfinite(float(value))
         except TypeError:
@@ -84,6 +103,41 @@ def real(value: Number) -> float:
     return float(value)
 
 
+def reals(x: ArrayLike) -> NDArray[np.float64]:
+    """Return points of the real line as an array of floats, of any shape.
+
+    Raises
+    ------
+    SpecError
+        If there is anything but real numbers in it.
+    """
+    return _points(x, "biuf").astype(float)
+
+
+def complexes(z: ArrayLike) -> NDArray[np.complex128]:
+    """Return points of the plane as an array of complex numbers, of any shape.
+
+    Raises
+    ------
+    SpecError
+        If there is anything but numbers in it.
+    """
+    return _points(z, "biufc").astype(complex)
+
+
+def _points(x: ArrayLike, kinds: str) -> NDArray[Any]:
+    try:
+        values = np.asarray(x)
+        if values.dtype.kind == "O" and not any(v is None for v in values.flat):
+            # numbers of other libraries
+            values = values.astype(complex if "c" in kinds else float)
+    except (TypeError, ValueError, OverflowError):
+        values = np.asarray(None)
+    if values.dtype.kind not in kinds:
+        raise SpecError(f"the argument must be a number or an array of numbers, got {x!r}")
+    return values
+
+
 def quotient(top: Number, bottom: Number) -> Number:
     """top/bottom, exact for ints and Fractions."""
     if is_exact(top) and is_exact(bottom):
@@ -94,6 +148,12 @@ def quotient(top: Number, bottom: Number) -> Number:
 def plain(value: Number) -> Number:
     """Return the number itself, an int where it is a Fraction without denominator."""
     return value.numerator if isinstance(value, Fraction) and value.denominator == 1 else value
+
+
+def _may_be_real(value: Any) -> bool:
+    from sympy import I, nan, oo, zoo
+
+    return value.is_real or (value.is_real is None and not value.has(I, oo, -oo, zoo, nan))
 
 
 def _is_expression(value: Any) -> bool:

@@ -143,8 +143,15 @@ class SeriesPiece(BandPiece):
         total = np.zeros_like(j)
         for c in self.coefficients[::-1]:
             total = c + j * total
-        factor = (1.0, 2.0 / ((1.0 - j) * (1.0 + j)), 2.0 / (1.0 - j), 2.0 / (1.0 + j))[self.kind]
-        return np.asarray(np.pi * j * total * factor)
+        if self.kind == 0:
+            return np.asarray(np.pi * j * total)
+        hard_left = (below == 0.0) & (self.kind != 2)
+        hard_right = (above == 0.0) & (self.kind != 3)
+        j = np.where(hard_left | hard_right, 0.0, j)
+        poles = {1: (1.0 - j) * (1.0 + j), 2: 1.0 - j, 3: 1.0 + j}[self.kind]
+        values = 2.0 * np.pi * j * total / poles
+        values[hard_left], values[hard_right] = -np.inf, np.inf
+        return np.asarray(values)
 
     def nodes(self, splits: int) -> tuple[Array, Array]:
         """Quadrature of the density, clustered at both ends."""
@@ -209,12 +216,34 @@ class PanelsPiece(BandPiece):
         return np.clip(values, 0.0, self.mass)
 
     def cauchy(self, z: Nodes) -> Nodes:
-        """Transform of the band."""
+        """Transform of the band; infinite at an end where the density does not vanish."""
         total = np.zeros(z.shape, dtype=complex)
         for left, right, c in self.panels:
             half = 0.5 * (right - left)
-            total += _legendre_transform((z - left) / half, (z - right) / half, np.array(c))
+            from_left, from_right = (z - left) / half, (z - right) / half
+            at_end = ((z == self.left) & (left == self.left)) | (
+                (z == self.right) & (right == self.right)
+            )
+            away = ~at_end
+            total[away] += _legendre_transform(from_left[away], from_right[away], np.array(c))
+        total[z == self.left] += self._end_panel(0, -1.0)
+        total[z == self.right] += self._end_panel(-1, 1.0)
         return total
+
+    def _end_panel(self, place: int, side: float) -> float:
+        """Transform of the first or last panel at the end of the band."""
+        left, right, coefficients = self.panels[place]
+        c = np.array(coefficients)
+        outer, inner = np.polynomial.legendre.legval(np.array([side, -side]), c)
+        largest = max(abs(x) for _, _, others in self.panels for x in others)
+        # panels narrow towards a power, which a polynomial does not follow to its zero
+        narrow = right - left < _NARROW * (self.right - self.left)
+        if outer > _VANISHING * largest and not (narrow and outer < 0.9 * inner):
+            return side * np.inf
+        # 2 Q_k(u) = P_k(u) log((u + 1)/(u - 1)) - 2 H_k + o(1) as u falls to 1
+        k = np.arange(c.size)
+        harmonic = np.concatenate([[0.0], np.cumsum(1.0 / k[1:])])
+        return float(-2.0 * side * np.sum(c * side**k * harmonic))
 
     def nodes(self, splits: int) -> tuple[Array, Array]:
         """Quadrature of the density, clustered at the ends of the band."""
@@ -327,6 +356,9 @@ def _legendre_transform(from_left: Nodes, from_right: Nodes, c: Array) -> Nodes:
     return total
 
 
+# A density at an end that is 0 up to rounding, of the largest, and a panel that ends at a power.
+_VANISHING = 1e-12
+_NARROW = 1e-6
 # Error growth allowed upwards, and the nodes that are exact where it is exceeded: with 32
 # coefficients the ellipse is 1.16 and the rule's error 1.16^(-2·160+32).
 _FORWARD = 1e4

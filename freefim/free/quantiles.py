@@ -22,6 +22,8 @@ _GROWTH = 1e-5
 _MOST_SPLITS = 512
 # Logarithm of the largest place looked at on a band without end.
 _MAGNITUDES = 80.0
+# Enough to cross all floats in growing strides and to halve what is left.
+_MOST_STEPS = 200
 
 
 def expect(solution: "Solution", function: Callable[[Array], ArrayLike]) -> float:
@@ -117,7 +119,38 @@ def _in_bands(solution: "Solution", p: Array, left: Array, right: Array) -> Arra
     if not np.all(result.success):
         worst = p[~result.success][0]
         raise ConvergenceError(f"the quantile of p = {float(worst)!r} did not converge")
-    return place(result.x, left, right)
+    return _least(solution, p, place(result.x, left, right), left, right)
+
+
+def _least(solution: "Solution", p: Array, x: Array, left: Array, right: Array) -> Array:
+    """Smallest floats in [left, right] with cdf >= p, sought from x in growing strides."""
+    low, high = _rank(left) - 1, _rank(right)
+    middle = np.clip(_rank(x), low + 1, high)
+    for k in range(_MOST_STEPS):
+        (moving,) = np.nonzero(high > low + 1)
+        if not moving.size:
+            break
+        reached = solution.cdf(_ranked(middle[moving])) >= p[moving]
+        high[moving[reached]] = middle[moving[reached]]
+        low[moving[~reached]] = middle[moving[~reached]]
+        # beyond half the range of a float every stride leaves the bracket
+        stride = np.int64(1) << np.int64(min(k, 61))
+        start, stop = low[moving], high[moving]
+        outside = stop // 2 - start // 2 <= stride // 2
+        trial = np.where(reached, stop - stride, start + stride)
+        middle[moving] = np.where(outside, start // 2 + stop // 2 + (start & stop & 1), trial)
+    return _ranked(high)
+
+
+def _rank(x: Array) -> NDArray[np.int64]:
+    """Place of each float in the order of all floats; 0.0 has place 0."""
+    bits = (np.asarray(x, dtype=float) + 0.0).view(np.int64)
+    return np.where(bits < 0, np.iinfo(np.int64).min - bits, bits)
+
+
+def _ranked(rank: NDArray[np.int64]) -> Array:
+    """The float at each place."""
+    return np.where(rank < 0, np.iinfo(np.int64).min - rank, rank).view(float)
 
 
 def _on_a_line(theta: Array, left: Array, right: Array) -> Array:

@@ -67,9 +67,10 @@ class Tracer:
 
     def log_profile(self, t: _Reals, n: _Nodes) -> tuple[_Reals, float]:
         """Log ρ dy/dt without its powers, and the rounding it carries."""
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             logs = np.log(-n.imag / np.pi) + np.log(self.band.dlog_y(t)) - self.band.log_powers(t)
-        return logs, float((self.rounding * np.abs(n / n.imag) + 3e-15).min())
+            noise = self.rounding * np.abs(n / n.imag) + 3e-15
+        return logs, float(noise.min())
 
     def power_at(self, end: float, t: float, w: _Nodes, dw: _Nodes) -> int:
         """Power of the distance in t with which ρ dy/dt starts at an end that is not soft."""

@@ -220,3 +220,47 @@ def test_refusals_say_why():
         precise.cauchy(MP, 1, 20)
     with pytest.raises(ConvergenceError, match="atom"):
         precise.cauchy(PointMass(1), 1, 20)
+
+
+def test_density_at_an_atom_is_that_of_the_rest():
+    """Zeros that are added leave the ratio of the density, at 0 and however close to it."""
+    ratio = Q(1, 3)
+    law = FreeSum(Semicircle(1), Atomic([0, 1], [HALF, HALF]))
+    for x in (0, Q(1, 10**40), Q(-1, 10**12)):
+        with mp.workdps(70):
+            wanted = precise.pdf(law, x, 50) / 3
+        assert close(precise.pdf(Padded(law, ratio), x, 50), wanted, 49)
+    assert list(precise.pdf(Atomic([0, 1], [HALF, HALF]), [0, 1, 2], 20)) == [0, 0, 0]
+
+
+def test_transform_on_the_imaginary_axis():
+    """G of ±√A at iy is iy G_A(-y²); a symmetric product is continuous there."""
+    found = precise.cauchy(SingularValues(MP), 1j * mp.mpf(0.25), 40)
+    with mp.workdps(60):
+        wanted = mp.mpc(0, 0.25) * precise.cauchy(MP, -Q(1, 16), 40)
+    assert close(found, wanted, 39)
+    product = Semicircle(1) @ MP
+    with mp.workdps(40):
+        there = precise.cauchy(product, mp.mpc(0, 1), 30)
+        beside = precise.cauchy(product, mp.mpc("1e-20", 1), 30)
+    assert abs(there - beside) < 1e-19
+    assert there.imag < 0 and abs(there.real) < 1e-25
+
+
+def test_squares_of_laws_on_the_line_have_their_density():
+    with mp.workdps(60):
+        x = mp.mpf(43) / 100
+        wanted = 1 / (mp.pi * (1 + x) * mp.sqrt(x))
+    assert close(precise.pdf(Square(Cauchy(1)), Q(43, 100), 40), wanted, 40)
+
+
+def test_density_at_the_ends_of_a_band():
+    third = Q(1, 3)
+    assert list(precise.pdf(Uniform(0, third), [0, third, Q(1, 6), HALF], 30)) == [3, 3, 3, 0]
+    assert list(precise.pdf(MarchenkoPastur(1), [0, 4], 30)) == [mp.inf, 0]
+    assert list(precise.pdf(Semicircle(1), [-2, 2, 3], 30)) == [0, 0, 0]
+    assert list(precise.pdf(Arcsine(0, 2), [0, 2], 30)) == [mp.inf, mp.inf]
+
+
+def test_orders_may_be_integers_of_numpy():
+    assert precise.moment(MP, np.int64(3), 30) == precise.moment(MP, 3, 30)

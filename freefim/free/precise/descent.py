@@ -17,6 +17,7 @@ _TOLERANCE = 1e-7
 _ROUNDS = 8
 # Shares of the height that a step keeps: the longest step, and the shortest before giving up.
 _LONGEST, _SHORTEST = 0.1, 0.995
+_LAST = 1e-6  # height, relative to that of the target, from which one step is left
 
 
 def descend(program: Program, target: Any, height: float) -> State:
@@ -31,6 +32,8 @@ def descend(program: Program, target: Any, height: float) -> State:
     keep = 0.3
     while at > height:
         below = max(keep * at, height)
+        if below < _LAST * target.imag:
+            below = height
         guess = State(state.unknowns + tangent(state) * (1j * (below - at)), state.roots)
         found = newton(program, target + 1j * below, guess, _TOLERANCE, _ROUNDS)
         if found is not None and on_sheet(program, found, target + 1j * below, real=False):

@@ -1,6 +1,7 @@
 """Densities, transforms, edges and moments of laws to any number of digits."""
 
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -69,14 +70,14 @@ def pdf(law: Law, x: Any, digits: int) -> Any:
     Returns
     -------
     mpmath.mpf, or ndarray of them of the shape of `x`
-        0 outside the bands.
+        0 outside the bands, ``inf`` at a hard edge; at an atom the density of the rest.
 
     Raises
     ------
     SpecError
         As for `cauchy`, and if a point is not real.
     ConvergenceError
-        If a point is closer to an edge than the precision tells apart, or is an atom.
+        If a point is closer to an edge than the precision tells apart, without being one.
 
     Notes
     -----
@@ -169,8 +170,9 @@ def moment(law: Law, k: int, digits: int) -> Any:
     from freefim.free.trees.moments import tree_moments
 
     count = check_digits(digits)
-    if isinstance(k, bool) or not isinstance(k, int) or k < 0:
+    if isinstance(k, bool) or not isinstance(k, Integral) or k < 0:
         raise SpecError(f"k must be an integer >= 0, got {k!r}")
+    k = int(k)
     exact = tree_moments(law, k)[-1] if k else 1
     if not isinstance(exact, float):
         from mpmath import mp

@@ -11,6 +11,7 @@ __all__ = ["State", "newton", "on_sheet", "tangent"]
 
 Number = Any
 
+_AXIS = 1e-8  # distance from the imaginary axis at which points below a root are real
 # Moves that take the real line to itself.
 _REAL = {"affine", "inverse", "singular_values", "square", "padding"}
 
@@ -70,9 +71,11 @@ def on_sheet(program: Program, state: State, target: Number, *, real: bool) -> b
     Every step must lie strictly in the half plane that belongs to it; at a real target steps
     that real moves connect with the root are real themselves. Subordination functions are unique
     there (Denjoy and Wolff; Belinschi and Bercovici 2007). A real point (`real`) lies in a gap iff
-    the places of all steps move along with the target.
+    the places of all steps move along with the target; so do, sideways, the steps below a square
+    root on the imaginary axis, which are real up to rounding.
     """
     moved = tangent(state) if real else None
+    level: set[int] = set()
     sides: dict[int, Any] = {}
     exempt = {len(program.steps) - 1} if target.imag == 0 else set()
     sides[len(program.steps) - 1] = 1
@@ -80,21 +83,33 @@ def on_sheet(program: Program, state: State, target: Number, *, real: bool) -> b
         step, (z, dz, _, _) = program.steps[place], state.points[place]
         # places that a square root takes off the real line stay where they are
         height = (dz @ moved).real if real and z.imag == 0 else z.imag
+        across = z.real
+        if step.kind == "singular_values" and not real and abs(across) <= _AXIS * abs(z):
+            moved = tangent(state) if moved is None else moved
+            across = (dz @ moved).real
+            level.add(step.inputs[0])
+        if place in level:
+            height = (dz @ moved).imag
+            level.update(step.inputs)
         side = sides[place] or (1 if height > 0 else -1)
         if place not in exempt and not side * height > 0:
             return False
         if step.kind == "multiplicative_power" and not real:
             inner = state.points[step.inputs[0]]
-            if not _turns_less_than_half(inner, step.numbers[0], place in exempt):
+            if place in level:
+                turns = z.real < 0 and not (inner[0] - 1 / inner[2]).real > 0
+            else:
+                turns = not _turns_less_than_half(inner, step.numbers[0], place in exempt)
+            if turns:
                 return False
         for k, below in enumerate(step.inputs):
-            sides[below] = _side_below(step, k, side, z)
+            sides[below] = _side_below(step, k, side, across)
             if place in exempt and step.kind in _REAL:
                 exempt.add(below)
     return True
 
 
-def _side_below(step: Any, operand: int, side: int, z: Number) -> int:
+def _side_below(step: Any, operand: int, side: int, across: Number) -> int:
     """Half plane of an operand; 0 where it is not known beforehand."""
     match step.kind:
         case "affine":
@@ -102,7 +117,7 @@ def _side_below(step: Any, operand: int, side: int, z: Number) -> int:
         case "inverse":
             return -side
         case "singular_values":
-            return side if z.real > 0 else -side if z.real < 0 else 0
+            return side if across > 0 else -side if across < 0 else 0
         case "product" if step.signed[1 - operand]:
             return 0
     return side

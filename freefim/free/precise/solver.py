@@ -1,6 +1,7 @@
 """A law at one precision: points polished from floats to the digits wanted."""
 
 import cmath
+from functools import cached_property
 from math import log10
 from typing import Any
 
@@ -19,6 +20,7 @@ _GUARD = 15  # digits carried beyond those wanted
 _FIRST = 40  # digits of the first polish
 _HEIGHTS = (1e-4, 1e-7, 1e-10)  # above the real line, of the scale of the point
 _ROUNDS = 60
+_ROUNDING = 4e-16  # of the end of a band in floats
 
 
 def _power(base: complex, exponent: complex) -> complex:
@@ -52,15 +54,29 @@ class Solver:
             return +g
 
     def density(self, x: Any) -> Any:
-        """Density at a real point."""
+        """Density at a real point; at an end of a band by `_at_end`."""
         from mpmath import mp
 
-        extra = _GUARD
+        with mp.workdps(self.digits + _GUARD):
+            target = lifted(x)
+            if mp.im(target) != 0:
+                raise SpecError(f"x must be real, got {x!r}")
+        try:
+            return self._density(x)
+        except ConvergenceError:
+            value = self._at_end(x)
+            if value is None:
+                raise
+            return value
+
+    def _density(self, x: Any) -> Any:
+        from mpmath import mp
+
+        # beside an atom G is large, and an error of z as large as its square
+        shift, extra = self._beside_atoms(x)
         while True:
             with mp.workdps(self.digits + extra):
-                target = mp.mpc(lifted(x))
-                if target.imag != 0:
-                    raise SpecError(f"x must be real, got {x!r}")
+                target = mp.mpc(mp.re(lifted(x)) + shift)
                 g = self._at(target).transform
                 value = abs(g.imag) / mp.pi
                 # digits of Im g that lie below the last digit of g
@@ -70,6 +86,58 @@ class Solver:
             extra = lost + _GUARD
         with mp.workdps(self.digits):
             return +value
+
+    def _beside_atoms(self, x: Any) -> tuple[Any, int]:
+        """Shift of a point off an atom, less than the digits show, and the digits it costs.
+
+        The pole of an atom is real beside it: what is left is the density of the band.
+        """
+        from mpmath import mp
+
+        with mp.workdps(2 * self.digits + _GUARD):
+            place = mp.re(lifted(x))
+            unit = 1 + abs(place)
+            away = [abs(place - lifted(at)) / unit for at, _ in self._atoms]
+            shift = unit * mp.mpf(10) ** (-self.digits - 2) if 0 in away else mp.mpf(0)
+            near = min([*(a for a in away if a > 0), *([shift / unit] if shift else []), 1])
+            return shift, _GUARD + 2 * int(max(0, -mp.log10(near)))
+
+    @cached_property
+    def _atoms(self) -> tuple[tuple[Any, Any], ...]:
+        from freefim.free.trees.atoms import tree_atoms
+
+        return tree_atoms(self.law)
+
+    def _at_end(self, x: Any) -> Any:
+        """Density at an end of a band: infinite, zero or its limit; None at other points."""
+        from mpmath import mp
+
+        with mp.workdps(self.digits + _GUARD):
+            place = mp.re(lifted(x))
+            for band in self.law.bands:
+                for end, inwards in zip(band, (1, -1), strict=True):
+                    if not self._is_end(place, end, inwards):
+                        continue
+                    step = inwards * (1 + abs(place))
+                    near, far = (self._density(place + step * mp.mpf(10) ** -k)
+                                 for k in (self.digits + 2, self.digits // 2))  # fmt: skip
+                    # what grows or falls as a power of the distance does not stop at the end
+                    if near > 10 * far:
+                        return mp.inf
+                    return mp.mpf(0) if near < far / 10 else near
+        return None
+
+    def _is_end(self, place: Any, end: float, inwards: int) -> bool:
+        from mpmath import mp
+
+        scale = 1 + abs(end)
+        if not np.isfinite(end) or abs(place - end) > mp.mpf(10) ** -8 * scale:
+            return False
+        try:
+            exact = self.edge(end, inwards, scale)
+        except ConvergenceError:  # of another kind, and singular where the float rounds to
+            return bool(abs(place - end) <= _ROUNDING * scale)
+        return bool(abs(place - exact) <= mp.mpf(10) ** (1 - self.digits) * scale)
 
     def edge(self, end: float, inwards: int, scale: float) -> Any:
         """End of a band near `end`: there the unknowns are real and stand while x moves."""
@@ -202,7 +270,10 @@ class Solver:
             level = mp.mpf(10) ** (-mp.dps // 2)
             heights = [abs(u.imag) / (abs(u) or 1) for u in state.unknowns]
             if max(heights) < level and len(state.points) > 1:
-                return self._proven_real(program, state, target)
+                real = self._proven_real(program, state, target)
+                if real is not None:
+                    return real
+                # real images of a leaf with a density: its own points are on the line
             good = on_sheet(program, state, target, real=False)
             if not good:
                 mirrored = State(np.array([mp.conj(u) for u in state.unknowns]),

@@ -18,6 +18,8 @@ _Reals = NDArray[np.float64]
 _Nodes = NDArray[np.complex128]
 _MASS_TOLERANCE = 1e-10
 _POLE = 1e-14
+# Nearer to an edge than this share of its band, the unknowns have no digits to tell x by.
+_BESIDE = 1e-13
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,13 +202,56 @@ class TreeSolution:
         return band, (x > ends[band, 0]) & (x < ends[band, 1])
 
     def _evaluate(self, x: _Reals, band: NDArray[np.int64], want: int) -> _Nodes:
+        """G (want 0) or the mass above (want 1) at points inside bands."""
+        edge, anchor = self._nearest_edge(x, band)
+        beside = np.abs(x - edge) < np.abs(anchor - edge)
+        out = np.empty(x.size, dtype=complex)
+        out[~beside] = self._solved(x[~beside], band[~beside], want)
+        if not beside.any():
+            return out
+        x, band, edge, anchor = x[beside], band[beside], edge[beside], anchor[beside]
+        # towards an edge the density is a power of the distance
+        g = self._solved(anchor, band, 0)
+        farther = self._solved(edge + 4.0 * (anchor - edge), band, 0)
+        power = 0.5 * np.log2(farther.imag / g.imag)
+        angle = self._tables[0][band] == 0
+        power = np.where(angle, np.copysign(0.5, power), power)
+        distance = np.abs(x - edge)
+        g *= (distance / np.abs(anchor - edge)) ** power
+        if want == 0:
+            out[beside] = g
+            return out
+        mass = -g.imag / np.pi * distance / (1.0 + power)
+        above = np.array([piece.above for piece in self._bands])[band]
+        whole = above + np.array(self.band_masses)[band]
+        out[beside] = np.where(anchor > edge, whole - mass, above + mass)
+        return out
+
+    def _nearest_edge(self, x: _Reals, band: NDArray[np.int64]) -> tuple[_Reals, _Reals]:
+        """The edge beside each point, and the last point before it that is solved for."""
+        kinds, ends, first, cuts, _ = self._tables
+        a, b = ends[band].T
+        left = x - a < b - x
+        edge = np.where(left, a, b)
+        angle = edge + np.where(left, _BESIDE, -_BESIDE) * (b - a)
+        kind = kinds[band]
+        # panels in log x start at the other end and stop before 0
+        last = np.exp(-(cuts[first[band + 1] - 1, 1] ** 2)) * np.where(kind == 1, b, a)
+        return np.where(kind == 0, edge, 0.0), np.where(kind == 0, angle, last)
+
+    def _solved(self, x: _Reals, band: NDArray[np.int64], want: int) -> _Nodes:
         from freefim.free.trees.band_kernels import evaluate
 
         machine, out = self._machine, np.empty(x.size, dtype=complex)
-        failed = evaluate(
-            machine.prog, *self._tables, machine.start, machine.begin, machine.speck, band,
-            x, want, out,
-        )  # fmt: skip
+        try:
+            failed = evaluate(
+                machine.prog, *self._tables, machine.start, machine.begin, machine.speck, band,
+                x, want, out,
+            )  # fmt: skip
+        except ZeroDivisionError as problem:
+            raise ConvergenceError(
+                f"numbers of the law leave the range of floats: {problem}"
+            ) from None
         if failed:
             worst = float(x[np.isnan(out.real)][0])
             raise ConvergenceError(

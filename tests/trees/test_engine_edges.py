@@ -52,3 +52,11 @@ def test_the_last_float_before_a_soft_edge_has_a_density():
         values = law.pdf(inside)
         assert values[0] < 1e-3 * values[1]
         assert values[2] < 1e-3 * values[1]
+
+
+def test_the_transform_at_zero_is_the_negative_mean_of_the_inverse():
+    """G(0) = -E 1/x, which is -1/(1 - c) for Marchenko–Pastur of ratio c < 1."""
+    law = ff.MarchenkoPastur(0.3)
+    z = np.array([0.0, -1e-20, 1e-31j, -9e-31 - 1e-40j])
+    np.testing.assert_allclose(law.cauchy(z), -1 / 0.7, rtol=1e-13)
+    assert law.inverse().mean() == pytest.approx(1 / 0.7, rel=1e-9)

@@ -98,11 +98,31 @@ class TreeSolution:
                 values[near] = mass / (flat[near] - location)
             values[flat == location] = np.inf
             far &= ~near
+        low = far & (np.abs(flat) < _BESIDE * self._room)
+        values[low] = self._around_zero(flat[low])
+        far &= ~low
         upper = np.where(flat.imag < 0.0, flat.conj(), flat)
         found, _ = self._machine.points(upper[far])
         found = np.where(flat[far].imag < 0.0, found.conj(), found)
         values[far] = np.where(flat[far].imag == 0.0, found.real, found)
         return values.reshape(z.shape)
+
+    @cached_property
+    def _room(self) -> float:
+        """Distance from 0 to the support."""
+        if any(left <= 0.0 <= right for left, right in self.bands):
+            return 0.0
+        return min(abs(x) for x in [*sum(self.bands, ()), *(place for place, _ in self.atoms)])
+
+    def _around_zero(self, z: _Nodes) -> _Nodes:
+        """G in the gap around 0 by Cauchy's formula: unknowns that vanish with z keep no digits."""
+        if not z.size:
+            return z
+        circle = 0.5 * self._room * np.exp(1j * np.pi * (np.arange(64) + 0.5) / 64)
+        found, _ = self._machine.points(circle)
+        share = found * circle / (circle - z[:, None])
+        other = found.conj() * circle.conj() / (circle.conj() - z[:, None])
+        return np.asarray((share + other).mean(axis=1) / 2.0)
 
     def subordination(self, z: _Nodes) -> _Nodes:
         """Subordination functions: the point of every leaf that belongs to z.

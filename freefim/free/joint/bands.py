@@ -152,7 +152,7 @@ def bottom_edge(program: Program) -> Edge | None:
     edge = outer_edge(program, right=False)
     if edge.residual > _SOFT and (piece := gap_around(program, 1e-10 * program.mean)):
         # A scan that starts to fail far below is replaced by a walk from 0.
-        edge = Edge(piece.right, piece.soft[1], piece.residual)
+        edge = piece.high
     # A square root is at its place however near to 0; any other end there is 0 up to rounding.
     seen = edge.soft and edge.residual < _SOFT
     return edge if edge.y > (0.0 if seen else 1e-10 * program.mean) else None
@@ -175,10 +175,10 @@ def _between(
     left, reached = bottom, bottom.y if bottom else 0.0
     for piece in sorted(pieces, key=lambda gap: gap.left):
         if piece.left > reached:
-            add(left, Edge(piece.left, piece.soft[0], piece.residual))
+            add(left, piece.low)
         if piece.right > reached:
             reached = piece.right
-            left = Edge(piece.right, piece.soft[1], piece.residual)
+            left = piece.high
     add(left, top)
     return bands
 
@@ -209,8 +209,8 @@ def _snapped(program: Program, edge: Edge) -> Edge:
 
 def solve_bands(
     program: Program, known: Sequence[float] = ()
-) -> tuple[tuple[Band, ...], float, float, float]:
-    """All bands ascending, the mass below the first, the worst edge residual and tail.
+) -> tuple[tuple[Band, ...], float, tuple[Edge, ...], float]:
+    """All bands ascending, the mass below the first, the ends of the bands, the worst tail.
 
     Places `known` to lie in bands help where bands are too narrow to be met on the way.
     """
@@ -223,8 +223,8 @@ def solve_bands(
     def learn(piece: GapPiece) -> bool:
         """Take in a gap, as far as it holds no place known to lie in a band."""
         faint = sum(
-            (not old.soft[0] and (1 - _BESIDE) * old.left < piece.inside <= old.left)
-            or (not old.soft[1] and old.right <= piece.inside < (1 + _BESIDE) * old.right)
+            (not old.low.soft and (1 - _BESIDE) * old.left < piece.inside <= old.left)
+            or (not old.high.soft and old.right <= piece.inside < (1 + _BESIDE) * old.right)
             for old in pieces
         )
         if faint or any(piece.left < place < piece.right for place in known):
@@ -260,11 +260,10 @@ def solve_bands(
                 break
             continue
         results = [solved[left.y if left else 0.0, right.y] for left, right in bands]
-        residual = max(edge.residual for band in bands for edge in band if edge is not None)
         return (
             tuple(band for band, _, _ in results),
             results[0][1],
-            residual,
+            tuple(edge for band in bands for edge in band if edge is not None),
             max(worst for _, _, worst in results),
         )
     raise ConvergenceError(f"the gaps of the support were not separated: {len(pieces)} found")

@@ -12,19 +12,25 @@ from numpy.typing import NDArray
 
 from freefim.free.joint.program import Program
 
-__all__ = ["Edge", "outer_edge"]
+__all__ = ["SHARP", "Edge", "outer_edge"]
 
+#: Largest relative uncertainty of an end that does not fade.
+SHARP = 1e-8
 # Strides of the scan, in the logarithm of the distance to the leaf.
 _STRIDE, _LEAST_STRIDE = 0.5, 1e-3
 
 
 @dataclass(frozen=True)
 class Edge:
-    """An end of the support: place y, whether a square root sits there, relative uncertainty."""
+    """An end of a band: place y, whether a square root sits there, relative uncertainty.
+
+    At an end that `fades` density goes on below what 64-bit numbers show.
+    """
 
     y: float
     soft: bool
     residual: float
+    fades: bool = False
 
 
 def outer_edge(program: Program, *, right: bool) -> Edge:
@@ -68,7 +74,8 @@ def outer_edge(program: Program, *, right: bool) -> Edge:
     else:
         step = np.exp(v)
         end = y - slope * step if right else y + slope * step
-        return Edge(end, soft=False, residual=abs(slope * step / y))
+        residual = float(abs(slope * step / y))
+        return Edge(float(end), soft=False, residual=residual, fades=residual > SHARP)
     low, high = v - stride, v
     while high - low > 1e-9:
         middle = 0.5 * (low + high)
@@ -79,4 +86,5 @@ def outer_edge(program: Program, *, right: bool) -> Edge:
         else:
             low = middle
     step = np.exp(high) * (high - low)
-    return Edge(y, soft=slope < 1e-3 * first_slope, residual=abs(slope * step / y))
+    soft = bool(slope < 1e-3 * first_slope)
+    return Edge(float(y), soft=soft, residual=float(abs(slope * step / y)))

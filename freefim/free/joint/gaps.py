@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from freefim.errors import ConvergenceError
+from freefim.free.joint.edges import Edge
 from freefim.free.joint.program import Program
 from freefim.free.joint.start import descend, is_real
 
@@ -35,10 +36,18 @@ class GapPiece:
     """An interval of y without mass around `inside`; its ends are edges (soft or hard) or atoms."""
 
     inside: float
-    left: float
-    right: float
-    soft: tuple[bool, bool]
-    residual: float
+    low: Edge
+    high: Edge
+
+    @property
+    def left(self) -> float:
+        """The place where the gap begins."""
+        return self.low.y
+
+    @property
+    def right(self) -> float:
+        """The place where the gap ends."""
+        return self.high.y
 
 
 class _Walk:
@@ -46,7 +55,7 @@ class _Walk:
 
     def __init__(self, program: Program, log_y: float, n: float, w: _Nodes, dw: _Nodes):
         self.program, self.log_y, self.n, self.w, self.dw = program, log_y, n, w, dw
-        self.clear, self.seen = log_y, FAINTEST
+        self.clear, self.clearest, self.seen = log_y, log_y, FAINTEST
         ops, pars = program.arrays[:2]
         shifts = pars[(ops == _AFFINE) & (pars[:, 1] != 0), 1]
         self.scale = np.concatenate([[leaf.maximum for leaf in program.leaves], shifts])
@@ -84,13 +93,12 @@ class _Walk:
         self.n = float(n[0].real)
         if n[0].imag > -self.seen * abs(n[0]):
             self.clear = to
+        if n[0].imag > -FAINTEST * abs(n[0]):
+            self.clearest = to
         return True
 
-    def end(self, direction: float, barrier: float) -> tuple[float, bool, float]:
-        """The end of the gap, whether a square root, and its relative uncertainty.
-
-        The walk stays on its side of log y = `barrier`.
-        """
+    def end(self, direction: float, barrier: float) -> Edge:
+        """The end of the gap; the walk stays on its side of log y = `barrier`."""
         first, step, distance, rest = max(self.speed, 1.0), 1e-4, np.inf, 0.0
         for _ in range(_MOST_STEPS):
             before = self.speed
@@ -109,9 +117,11 @@ class _Walk:
         soft = bool(growth > max(_GROWTH, abs(self.n)))
         if not soft and abs(self.n) < _GROWTH:
             # Tails of leaves make an edge fade out: the band begins where density is first seen.
-            return float(np.exp(self.clear)), False, max(step, 1e-16)
+            unsure = max(step, abs(self.log_y - self.clearest), 1e-16)
+            return Edge(float(np.exp(self.clear)), soft=False, residual=unsure, fades=True)
         rest = rest if soft and rest < np.inf else 0.0
-        return float(np.exp(self.log_y + direction * rest)), soft, max(step, 1e-4 * rest)
+        end = float(np.exp(self.log_y + direction * rest))
+        return Edge(end, soft=soft, residual=max(step, 1e-4 * rest))
 
 
 def gap_around(
@@ -136,8 +146,7 @@ def gap_around(
         walk = _Walk(program, float(np.log(y)), n.real, real, dw)
         walk.seen = seen
         ends.append(walk.end(side, float(barrier)))
-    (left, soft_left, r1), (right, soft_right, r2) = ends
-    return GapPiece(y, left, right, (soft_left, soft_right), max(r1, r2))
+    return GapPiece(y, *ends)
 
 
 class GapFoundError(Exception):

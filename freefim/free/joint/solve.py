@@ -12,7 +12,7 @@ from freefim.free.accuracy import Accuracy
 from freefim.free.chains.chain import Chain
 from freefim.free.joint.bands import bottom_edge, solve_bands
 from freefim.free.joint.counting import hidden_band, mass_above
-from freefim.free.joint.edges import outer_edge
+from freefim.free.joint.edges import SHARP, Edge, outer_edge
 from freefim.free.joint.panels import Band
 from freefim.free.joint.program import Program, compile_chain
 from freefim.free.joint.pushforward import PushforwardSolution, push_forward
@@ -23,6 +23,8 @@ from freefim.free.leaves.leaf import Atomic, Contour, Leaf
 __all__ = ["solve_joint"]
 
 _BALANCE = 1e-9
+#: Relative to the missing mass: first moments that show it to lie at the bottom.
+_LOW = 1e-3
 _PADDING, _AFFINE = 3, 4
 #: Leaves with more atoms than this are read point by point.
 _FEW = 64
@@ -94,7 +96,7 @@ def _hidden(program: Program, bands: tuple[Band, ...]) -> list[float]:
 
 
 def _balanced(
-    program: Program, bands: tuple[Band, ...], below: float, residual: float, worst: float
+    program: Program, bands: tuple[Band, ...], below: float, edges: tuple[Edge, ...], worst: float
 ) -> JointSolution:
     """The law made of its bands, if mass and the first two moments are those of the chain."""
     shift = program.shift
@@ -120,11 +122,27 @@ def _balanced(
     first = sum(mass * at for at, mass in program.atoms) + float(weight @ y)
     second = sum(mass * at**2 for at, mass in program.atoms) + float(weight @ y**2)
     wrong = max(abs(first / program.mean - 1), abs(second / program.second - 1))
+    # Uncertainties relative to x, not y.
+    unsure = {edge: edge.residual * edge.y / abs(shift + edge.y) for edge in edges}
+    faint = [edge for edge in edges if edge.fades and unsure[edge] > SHARP]
     if not max(defect, wrong) < _BALANCE:
         raise ConvergenceError(
             f"the law does not balance: mass off by {defect:.2g}, "
-            f"first two moments by {wrong:.2g} relative"
+            f"first two moments by {wrong:.2g} relative; "
+            + _suspect(
+                [shift + edge.y for edge in faint], worst, low=below > 0 or wrong < _LOW * defect
+            )
         )
+    for edge, doubt in unsure.items():
+        if doubt > SHARP and not edge.fades:
+            raise ConvergenceError(
+                f"the edge at x = {shift + edge.y!r} is known to {doubt:.1g} relative only"
+            )
+    remarks += tuple(
+        f"the density fades out around x = {shift + edge.y!r}: as an edge uncertain "
+        f"by {edge.residual * edge.y:.1g}, with mass at most {defect + worst:.1g} beyond"
+        for edge in faint
+    )
     masses = [float(part[1].sum()) for part in parts]
     masses[0] += cluster
     pieces = tuple(
@@ -136,11 +154,23 @@ def _balanced(
         atoms=tuple((y + shift, mass) for y, mass in program.listed),
         bands=spans,
         band_masses=totals,
-        accuracy=Accuracy(defect, float(residual), worst, "joint Newton, panels", remarks),
+        accuracy=Accuracy(defect, max(unsure.values()), worst, "joint Newton, panels", remarks),
         _program=program,
         _pieces=pieces,
         _cluster=cluster,
     )
+
+
+def _suspect(faint: list[float], worst: float, *, low: bool) -> str:
+    """Where the missing mass is looked for first, as half a sentence."""
+    if low:
+        return "what is missing lies at the bottom, below what the gates resolve there"
+    if faint:
+        places = ", ".join(f"{x:.6g}" for x in faint)
+        return f"the density fades out around x = {places}, and more may lie beyond"
+    if worst > _BALANCE:
+        return f"panels of the density were left unresolved by {worst:.1g}"
+    return "a band or a gap too narrow to be met may be missing"
 
 
 def _stand_ins(program: Program) -> tuple[str, ...]:

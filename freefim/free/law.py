@@ -10,7 +10,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from freefim.errors import SpecError
 from freefim.free import distances, presentation, quantiles, transforms
@@ -37,9 +37,8 @@ class Law(Calculus, ABC):
     Laws form an algebra: ``a + b`` and ``a @ b`` are the free sum and product, ``2 * a + 1``
     scales and shifts.
 
-    The ``repr`` of a law of ints, floats and Fractions evaluates back to it with the names of
-    `freefim` and ``Fraction``; rationals of sympy are kept as Fractions, other expressions need the
-    names of sympy.
+    The ``repr`` evaluates back with the names of `freefim` and ``Fraction``: rationals of sympy are
+    kept as Fractions, other expressions need the names of sympy.
 
     Examples
     --------
@@ -288,32 +287,7 @@ class Law(Calculus, ABC):
             from freefim.free import precise
 
             return precise.cauchy(self, z, digits)
-        points = complexes(z)
-        flat = points.ravel()
-        # the real line is one line, whatever the sign of a zero
-        flat = np.where(flat.imag == 0.0, flat.real, flat)
-        values = np.where(np.isnan(flat), complex(np.nan, np.nan), 0j)
-        real = flat.imag == 0.0
-        cut = real & np.any([(a < flat.real) & (flat.real < b) for a, b in self.bands], axis=0)
-        values[cut] = complex(np.nan, np.nan)
-        left, right = (self._hard_ends(side, flat.real) & real for side in (0, 1))
-        values[left], values[right] = -np.inf, np.inf
-        solved = np.isfinite(flat) & ~(cut | left | right)
-        values[solved] = self.solution.cauchy(flat[solved])
-        return values.reshape(points.shape)[()]
-
-    def _hard_ends(self, side: int, x: Array) -> NDArray[np.bool_]:
-        """Where x is the left (0) or right (1) end of a band, and the density does not vanish."""
-        found = np.zeros(x.shape, dtype=bool)
-        taken = {location for location, _ in self.atoms}
-        for band in self.bands:
-            at = x == band[side]
-            if np.any(at) and np.isfinite(band).all() and band[side] not in taken:
-                steps = np.array([1e-10, 1e-5]) * (band[1 - side] - band[side])
-                near, far = self.solution.pdf(band[side] + steps)
-                if near > 0.5 * far:  # a vanishing power of x falls off
-                    found |= at
-        return found
+        return transforms.cauchy(self, complexes(z))
 
     def r_transform(self, g: ArrayLike) -> Any:
         """R(g) = z(g) - 1/g, z the inverse of G on the real line outside the support.

@@ -1,7 +1,7 @@
-"""R- and S-transforms of a law by inversion of its Cauchy transform outside the support."""
+"""The Cauchy transform on the closed plane; R and S by its inversion outside the support."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +11,41 @@ from freefim.errors import ConvergenceError, SpecError
 if TYPE_CHECKING:
     from freefim.free.law import Law
 
-__all__ = ["r_transform", "s_transform"]
+__all__ = ["cauchy", "r_transform", "s_transform"]
 
 Array = NDArray[np.float64]
 # Below this share of the domain's scale z ~ 1/g loses digits, and the series takes over.
 _SERIES = 1e-4
+# Distances from an end, of the band, at which a density that vanishes there has fallen by half.
+_ENDS = np.array([1e-10, 1e-5])
+
+
+def cauchy(law: "Law", z: NDArray[np.complex128]) -> Any:
+    """G at z, any shape; on the real line its values at ends and atoms, NaN inside bands."""
+    # the real line is one line, whatever the sign of a zero
+    flat = np.where(z.ravel().imag == 0.0, z.ravel().real, z.ravel())
+    values = np.where(np.isnan(flat), complex(np.nan, np.nan), 0j)
+    real = flat.imag == 0.0
+    cut = real & np.any([(a < flat.real) & (flat.real < b) for a, b in law.bands], axis=0)
+    values[cut] = complex(np.nan, np.nan)
+    left, right = (real & _at_open_ends(law, side, flat.real) for side in (0, 1))
+    values[left], values[right] = -np.inf, np.inf
+    solved = np.isfinite(flat) & ~(cut | left | right)
+    values[solved] = law.solution.cauchy(flat[solved])
+    return values.reshape(z.shape)[()]
+
+
+def _at_open_ends(law: "Law", side: int, x: Array) -> NDArray[np.bool_]:
+    """Where x is the left (0) or right (1) end of a band, and the density does not vanish."""
+    found = np.zeros(x.shape, dtype=bool)
+    atoms = {location for location, _ in law.atoms}
+    for band in law.bands:
+        at = x == band[side]
+        if np.any(at) and np.isfinite(band).all() and band[side] not in atoms:
+            near, far = law.solution.pdf(band[side] + _ENDS * (band[1 - side] - band[side]))
+            if near > 0.5 * far:
+                found |= at
+    return found
 
 
 def r_transform(law: "Law", g: Array) -> Array:

@@ -217,6 +217,8 @@ REFUSALS = [
     (lambda: Inverse(3), "law must be a Law"),
     (lambda: COIN.free_cumulant(0), "k must be"),
     (lambda: PointMass(1).subordination(1j), "made by free operations"),
+    (lambda: (COIN + MP).subordination("1j"), "must be a number"),
+    (lambda: MP * (sympy.I * sympy.Symbol("a")), "scale must be real"),
     (lambda: CompoundFreePoisson(1, 2), "jumps must be a Law"),
     (lambda: Wachter(3, 3), "invertible"),
     (lambda: KestenMcKay(0.5), "degree must be >= 1"),

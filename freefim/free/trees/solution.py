@@ -112,7 +112,8 @@ class TreeSolution:
         """Distance from 0 to the support."""
         if any(left <= 0.0 <= right for left, right in self.bands):
             return 0.0
-        return min(abs(x) for x in [*sum(self.bands, ()), *(place for place, _ in self.atoms)])
+        ends = [end for band in self.bands for end in band]
+        return min(abs(x) for x in [*ends, *(place for place, _ in self.atoms)])
 
     def _around_zero(self, z: _Nodes) -> _Nodes:
         """G in the gap around 0 by Cauchy's formula: unknowns that vanish with z keep no digits."""
@@ -263,10 +264,11 @@ class TreeSolution:
         from freefim.free.trees.band_kernels import evaluate
 
         machine, out = self._machine, np.empty(x.size, dtype=complex)
+        kinds, ends, first, cuts, coefficients = self._tables
         try:
             failed = evaluate(
-                machine.prog, *self._tables, machine.start, machine.begin, machine.speck, band,
-                x, want, out,
+                machine.prog, kinds, ends, first, cuts, coefficients, machine.start,
+                machine.begin, machine.speck, band, x, want, out,
             )  # fmt: skip
         except ZeroDivisionError as problem:
             raise ConvergenceError(

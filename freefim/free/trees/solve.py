@@ -8,9 +8,11 @@ from freefim.free.laws.leaf_solution import LeafSolution
 from freefim.free.laws.pieces import AtomsPiece
 from freefim.free.solution import Pairs, Solution
 from freefim.free.trees.cauchy_sum import CauchySum, split_cauchy
+from freefim.free.trees.compiler import compile_tree
+from freefim.free.trees.formulas import squared_terms
 from freefim.free.trees.image import ImageSolution, is_image
 from freefim.free.trees.nodes import Affine, FreeSum, NamedLaw, Square
-from freefim.free.trees.program import AFFINE, LEAF, Program, compile_tree, squared_terms
+from freefim.free.trees.program import AFFINE, LEAF, Program
 from freefim.free.trees.solution import TreeSolution
 from freefim.free.trees.start import Machine
 from freefim.free.trees.structure import Searcher

@@ -42,7 +42,7 @@ class Edge:
         """Derivative of the unknowns by the angle of a band of that half width."""
         if not self.curvature:
             return np.zeros_like(self.slope)
-        return np.abs(self.slope.real) * (half / abs(self.curvature)) ** 0.5 + 0j
+        return np.asarray(np.abs(self.slope.real) * (half / abs(self.curvature)) ** 0.5 + 0j)
 
 
 @dataclass(frozen=True, eq=False)

@@ -55,3 +55,19 @@ def test_the_mass_between_faint_edges_is_bounded(law):
         density = np.array([-law.cauchy(point).imag for point in x]) / np.pi
         mass = step * np.sum(density * (right - left) * np.sin(angle[1:-1]) / 2)
         assert mass < bound
+
+
+def test_a_law_far_below_the_tips_of_its_gates_keeps_its_band():
+    """Here the scan from the left meets real solutions only beyond the mean."""
+    law = ConditionalFIM(
+        Network(
+            30, "softplus", weights="orthogonal", weight_std=0.61, bias_std=0.07,
+            input_second_moment=3.76, width_ratios=[
+                0.91, 0.91, 2.45, 0.77, 2.55, 0.3, 0.48, 0.48, 0.51, 0.58, 2.04,
+                2.86, 0.77, 0.36, 0.4, 1.4, 0.34, 1.08, 1.68, 1.12, 2.87, 0.7,
+                1.88, 0.32, 1.01, 0.69, 2.03, 0.63, 0.45, 2.14, 1.6,
+            ],
+        )
+    ).law()  # fmt: skip
+    assert law.support[0] < law.mean() < law.support[1]
+    assert law.accuracy.mass_defect < 1e-9

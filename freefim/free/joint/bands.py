@@ -30,6 +30,8 @@ _FAINT = 1e-7
 _BESIDE = 0.05
 # Relative uncertainty of a lowest edge that is told apart from 0.
 _SOFT = 1e-6
+# Where walks from 0 start, in means.
+_STARTS = (1e-10, 1e-6)
 # A density this small, relative to |G|, may be rounding; where it is looked for on a band.
 _SEEN, _SHARES = 1e-9, (0.5, 0.9, 0.1, 0.97, 0.7, 0.3)
 
@@ -150,12 +152,17 @@ def bottom_edge(program: Program) -> Edge | None:
     if program.leaves[-1].minimum == 0 and (zero_atom or not lifted):
         return None
     edge = outer_edge(program, right=False)
-    if edge.residual > _SOFT and (piece := gap_around(program, 1e-10 * program.mean)):
-        # A scan that starts to fail far below is replaced by a walk from 0.
-        edge = piece.high
+    if edge.residual > _SOFT or edge.y >= program.mean:
+        # A scan that starts to fail far below, or beyond faint bands, is replaced by a walk from 0;
+        # where n is too small there for a step to be seen, by one from further up.
+        for share in _STARTS:
+            piece = gap_around(program, share * program.mean)
+            edge = piece.high if piece else edge
+            if piece is None or piece.right > 2 * piece.inside:
+                break
     # A square root is at its place however near to 0; any other end there is 0 up to rounding.
     seen = edge.soft and edge.residual < _SOFT
-    return edge if edge.y > (0.0 if seen else 1e-10 * program.mean) else None
+    return edge if program.mean > edge.y > (0.0 if seen else 1e-10 * program.mean) else None
 
 
 def _between(
@@ -259,6 +266,11 @@ def solve_bands(
             if not learn(found.piece):
                 break
             continue
+        if not bands:
+            raise ConvergenceError(
+                f"no band is left between x = {program.shift + (bottom.y if bottom else 0.0)!r} "
+                f"and {program.shift + top.y!r}: the gaps found there overlap"
+            )
         results = [solved[left.y if left else 0.0, right.y] for left, right in bands]
         return (
             tuple(band for band, _, _ in results),

@@ -60,3 +60,11 @@ def test_the_transform_at_zero_is_the_negative_mean_of_the_inverse():
     z = np.array([0.0, -1e-20, 1e-31j, -9e-31 - 1e-40j])
     np.testing.assert_allclose(law.cauchy(z), -1 / 0.7, rtol=1e-13)
     assert law.inverse().mean() == pytest.approx(1 / 0.7, rel=1e-9)
+
+
+def test_the_density_is_infinite_at_hard_edges_and_zero_at_soft_ones():
+    for law in (ff.MarchenkoPastur(1), *HARD.values(), ff.FussCatalan(3)):
+        low, high = law.bands[0]
+        np.testing.assert_array_equal(law.pdf([low, high]), [np.inf, 0.0])
+    narrow = ff.MarchenkoPastur(0.25)
+    np.testing.assert_array_equal(narrow.pdf(narrow.bands[0]), [0.0, 0.0])

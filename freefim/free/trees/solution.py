@@ -67,7 +67,20 @@ class TreeSolution:
         if self._bands:
             band, inside = self._locate(x)
             values[inside] = -self._evaluate(x[inside], band[inside], 0).imag / np.pi
+            values[np.isin(x, self._hard_ends(x))] = np.inf
         return values
+
+    def _hard_ends(self, x: _Reals) -> _Reals:
+        """Ends of bands among the points at which the density is infinite."""
+        ends = self._tables[1].ravel()
+        band = np.repeat(np.arange(len(self._bands)), 2)
+        edge, anchor = self._nearest_edge(ends, band)
+        # the far end of panels in log x is soft
+        near = (edge == ends) & np.isin(ends, x)
+        edge, anchor, band = edge[near], anchor[near], band[near]
+        at_anchor = self._solved(anchor, band, 0).imag
+        farther = self._solved(edge + 4.0 * (anchor - edge), band, 0).imag
+        return np.asarray(edge[np.abs(farther) < np.abs(at_anchor)])
 
     def cdf(self, x: _Reals) -> _Reals:
         """Distribution function of the whole law, right-continuous, shape (n,)."""

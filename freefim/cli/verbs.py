@@ -266,11 +266,11 @@ def _draw(
     law: Law,
     drawn: EmpiricalSpectrum | None,
 ) -> None:
-    title = repr(problem.spectrum)
+    title = arguments.spectrum
     if problem.network is not None:
         title = f"{Path(arguments.network).stem}, depth {problem.network.depth}"
-    if not isinstance(problem.spectrum, ConditionalFIM):
-        title += f", {arguments.spectrum}"
+        if not isinstance(problem.spectrum, ConditionalFIM):
+            title += f", {arguments.spectrum}"
     if arguments.input is not None:
         title += f", input {Path(arguments.input).name}"
     if drawn is not None:

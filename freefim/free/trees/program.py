@@ -97,7 +97,10 @@ class Program:
         self.data.append(float(len(pieces)))
         for code, data in pieces:
             if code == _CAUCHY:
-                raise SpecError(f"a Cauchy law is computed in free sums only, got {law!r}")
+                raise SpecError(
+                    "a Cauchy law is computed in free sums, and under corners, free powers and "
+                    f"affine maps of them, got {law!r}"
+                )
             self.data += [float(code), float(len(data)), *data.tolist()]
             if code == _ATOMS:
                 count = int(data[0])

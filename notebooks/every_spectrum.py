@@ -166,21 +166,22 @@ circle = ff.ResidualJacobian(ff.Network(2, "linear"), 1).law()
 x = np.linspace(0.05, 3.95, 100)
 assert np.allclose(circle.cdf(x), 1 - np.arccos(x / 2 - 1) / np.pi, rtol=1e-10, atol=0)
 
-BRANCH = 1.5
+BRANCH = 0.5
 residual = {
-    "ReLU, orthogonal": ff.ResidualJacobian(ff.Network(2, "relu"), BRANCH),
-    "hard-tanh, Gaussian": ff.ResidualJacobian(
-        ff.Network(2, "hard_tanh", weights="gaussian"), BRANCH
-    ),
+    "ReLU, Gaussian": ff.ResidualJacobian(ff.Network(4, "relu", weights="gaussian"), BRANCH),
+    "hard-tanh, orthogonal": ff.ResidualJacobian(ff.Network(4, "hard_tanh"), BRANCH),
 }
 _, axes = plt.subplots(1, 2, figsize=(12, 4.6))
 for ax, (name, spectrum) in zip(axes, residual.items(), strict=True):
-    chi = spectrum.network.order_parameters().chi1[0]
-    assert math.isclose(spectrum.law().mean(), 1 + BRANCH**2 * chi, rel_tol=1e-12)
+    mean, variance = 1.0, 1.0
+    for phi in spectrum.network.activations:
+        mean *= 1 + BRANCH**2 * phi.slope_second_moment(variance)
+        variance += BRANCH**2 * phi.second_moment(variance)
+    assert math.isclose(spectrum.law().mean(), mean, rel_tol=1e-9)
     assert passes(spectrum, width=200, replicas=4)
     one = spectrum.sample(width=400, replicas=1, seed=0)[0]
     spectrum.conditional_law(one).plot(
-        one.eigenvalues, ax=ax, title=f"One residual block, s = {BRANCH}: {name}"
+        one.eigenvalues, ax=ax, title=f"Three residual blocks, s = {BRANCH:g}: {name}"
     )
 
 # %% [markdown]

@@ -62,7 +62,7 @@ class ResidualJacobian(Spectrum):
 
     >>> from freefim.networks.network import Network
     >>> law = ResidualJacobian(Network(2, "linear"), 1).law()
-    >>> [round(end, 12) + 0.0 for end in law.support], round(law.cdf(2.0), 12)
+    >>> [round(end, 12) + 0.0 for end in law.support], float(round(law.cdf(2.0), 12))
     ([0.0, 4.0], 0.5)
     """
 

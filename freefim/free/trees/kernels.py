@@ -417,7 +417,9 @@ def trace(prog, w, work):
             elif op == CIRCULAR:
                 there = z
                 z, _, g, _ = circular_total(l, 0j, y * h * h, 0j, g, 0j)
-                plane = math.copysign(1.0, z.imag)
+                # on the line the sign of Im z is rounding, that of Im g inside a band is not
+                flat = abs(z.imag) <= SLACK * abs(z) and g.imag != 0.0
+                plane = math.copysign(1.0, -g.imag if flat else z.imag)
                 turns = (1.0 if y.imag * plane < 0.0 else 0.0) + (
                     1.0 if there.imag * plane < 0.0 else 0.0)  # fmt: skip
                 phi += 2j * math.pi * plane * turns + psi

@@ -3,9 +3,12 @@
 import subprocess
 import sys
 
-import matplotlib
 import numpy as np
 import pytest
+
+pytest.importorskip("matplotlib")
+
+import matplotlib
 from matplotlib.figure import Figure
 
 from freefim.errors import SpecError

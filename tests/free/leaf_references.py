@@ -10,6 +10,10 @@ from functools import cache
 from itertools import pairwise
 
 import numpy as np
+import pytest
+
+pytest.importorskip("flint")
+
 from flint import acb, acb_series, arb, ctx
 
 PRECISION = 120

@@ -27,7 +27,6 @@ GATES = {
 
 @pytest.fixture(scope="module")
 def certified():
-    pytest.importorskip("flint")
     spec = spec_from_file_location("leaf_references", Path(__file__).parent / "leaf_references.py")
     module = module_from_spec(spec)
     spec.loader.exec_module(module)

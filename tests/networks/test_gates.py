@@ -54,7 +54,6 @@ CUSTOM = {
 
 @pytest.fixture(scope="module")
 def certified():
-    pytest.importorskip("flint")
     path = Path(__file__).parents[1] / "free" / "leaf_references.py"
     spec = spec_from_file_location("leaf_references", path)
     module = module_from_spec(spec)

@@ -24,6 +24,7 @@ _PUBLIC = {
     ),
     "free.nested.law": ("Level", "NestedCovariances", "nested_covariances"),
     "free.pairs.law": ("CoupledPair",),
+    "free.proofs.enclosure": ("Enclosure",),
     "free.trees.algebra": ("free_product", "free_sum"),
     "free.trees.nodes": (
         "Affine",

@@ -4,6 +4,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from freefim.errors import SpecError
+from freefim.free.proofs.face import Certified
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Calculus"]
 
 
-class Calculus:
+class Calculus(Certified):
     """What can be made of a law, and what is exact about it.
 
     ``a + b`` is the free sum, ``a @ b`` the free product; numbers shift and scale.

@@ -1,0 +1,1 @@
+"""Proofs: rigorous enclosures of densities, masses, edges and atoms, by ball arithmetic."""

@@ -1,7 +1,7 @@
-"""The dual of one sampled network: draw it, push an input through it, carry the matrix."""
+"""The dual of one network: draw it or take it as it is, push an input through, carry the matrix."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -9,11 +9,12 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from freefim.errors import ConvergenceError
+from freefim.montecarlo.weights import draw_layers
 
 if TYPE_CHECKING:
     from freefim.networks.network import Network
 
-__all__ = ["Realised", "dual_matrix"]
+__all__ = ["Realised", "dual_matrix", "dual_of"]
 
 Array = NDArray[np.float64]
 
@@ -65,6 +66,46 @@ def dual_matrix(
     ConvergenceError
         If the signal leaves the range of floating-point numbers.
 
+    """
+    widths = network.widths(width)
+    x = given
+    if x is None:
+        x = _random_input(rng, widths[0], float(network.input_second_moment))
+    return dual_of(network, width, x, layers, draw_layers(network, widths, rng))
+
+
+def dual_of(
+    network: "Network",
+    width: int,
+    x: Array,
+    layers: Collection[int],
+    parameters: Iterable[tuple[Array, Array]],
+) -> tuple[Array, Realised]:
+    r"""Build the dual of a network of given weights at one input, exactly at this width.
+
+    Parameters
+    ----------
+    network : Network
+        The description, of which ensembles are of no effect here.
+    width : int
+        Reference width M.
+    x : ndarray, shape (M_0,)
+        The input.
+    layers : collection of int
+        As of `dual_matrix`.
+    parameters : iterable of (ndarray, ndarray), shapes (M_l, M_{l-1}) and (M_l,)
+        Weights and biases of every layer.
+
+    Returns
+    -------
+    dual, realised
+        As of `dual_matrix`.
+
+    Raises
+    ------
+    ConvergenceError
+        If the signal leaves the range of floating-point numbers.
+
     Notes
     -----
     With :math:`D_l = \mathrm{diag}\,\varphi'(h^l)` and, at any width,
@@ -80,21 +121,13 @@ def dual_matrix(
     """
     from freefim.montecarlo import replica_kernels as kernels
 
-    widths = network.widths(width)
-    x = given
-    if x is None:
-        x = _random_input(rng, widths[0], float(network.input_second_moment))
     last = network.depth - 1
     second_moments, variances, shifts, gates = [_mean_square(x)], [], [], []
-    derivative = np.ones(widths[0])
-    dual: Any = np.eye(widths[0]) if 0 in layers else None
-    for layer, ensemble in enumerate(network.ensembles):
+    derivative = np.ones(x.size)
+    dual: Any = np.eye(x.size) if 0 in layers else None
+    for layer, (weights, bias) in enumerate(parameters):
         weight_std, bias_std = float(network.weight_stds[layer]), float(network.bias_stds[layer])
-        draw = kernels.haar_weights if ensemble == "orthogonal" else kernels.gaussian_weights
-        weights = draw(rng, widths[layer + 1], widths[layer], weight_std)
-        preactivation = weights @ x
-        if bias_std > 0:
-            preactivation += bias_std * rng.standard_normal(widths[layer + 1])
+        preactivation = weights @ x + bias
         if network.parametrization == "ntk":
             shift = weight_std**2 * _mean_square(x) + bias_std**2
         else:
@@ -103,7 +136,7 @@ def dual_matrix(
         if dual is not None:
             dual = kernels.backpropagate(weights, derivative, dual, own)
         elif layer + 1 in layers:
-            dual = own * np.eye(widths[layer + 1])
+            dual = own * np.eye(bias.size)
         activation = network.final_activation if layer == last else network.activations[layer]
         if activation is None:
             x = preactivation

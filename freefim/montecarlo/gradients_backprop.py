@@ -14,6 +14,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from freefim.montecarlo.gradients_heads import Standardized, derivative, standardize
+from freefim.montecarlo.weights import draw_layers
 
 if TYPE_CHECKING:
     from freefim.networks.network import Network
@@ -88,16 +89,8 @@ class Layer(NamedTuple):
 
 def draw_parameters(recipe: Recipe, rng: Generator) -> Parameters:
     """Draw weights, then biases (0 without a draw if ``bias_std = 0``), layer by layer."""
-    from freefim.montecarlo import replica_kernels as kernels
-
-    net, weights, biases = recipe.net, [], []
-    for layer, ensemble in enumerate(net.ensembles):
-        fan_in, fan_out = recipe.widths[layer : layer + 2]
-        draw = kernels.haar_weights if ensemble == "orthogonal" else kernels.gaussian_weights
-        weights.append(draw(rng, fan_out, fan_in, float(net.weight_stds[layer])))
-        std = float(net.bias_stds[layer])
-        biases.append(std * rng.standard_normal(fan_out) if std > 0.0 else np.zeros(fan_out))
-    return Parameters(tuple(weights), tuple(biases))
+    weights, biases = zip(*draw_layers(recipe.net, recipe.widths, rng), strict=True)
+    return Parameters(weights, biases)
 
 
 def forward(recipe: Recipe, parameters: Parameters, x: Array) -> list[Layer]:

@@ -74,6 +74,13 @@ _PUBLIC = {
     ),
     "montecarlo.gradients_descent": ("Descent", "descend", "perturbed_descent"),
     "montecarlo.networks": ("sample_networks",),
+    "montecarlo.training": (
+        "OnlineTraining",
+        "initial_parameters",
+        "replica_of",
+        "stability_boundary",
+        "train_online",
+    ),
     "validation.report": ("ValidationReport",),
     "spectra.conditional_fim": ("ConditionalFIM",),
     "spectra.conjugate_kernel": ("ConjugateKernel",),

@@ -41,10 +41,6 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
-# A residual beyond it ends the training: what follows is overflow.
-_DIVERGED = 1e15
-
-
 @dataclass(frozen=True, eq=False)
 class OnlineTraining:
     """A run of online training.
@@ -52,8 +48,7 @@ class OnlineTraining:
     Attributes
     ----------
     residuals : ndarray, shape (steps taken,)
-        Norm of f(x) - y at the sample of every step, before the step; it ends at the first above
-        1e15.
+        Norm of f(x) - y at the sample of every step, before the step.
     parameters : Parameters
         Where it ended.
     learning_rate : float
@@ -144,6 +139,7 @@ def train_online(
     targets: Array,
     learning_rate: float,
     order: Sequence[int] | NDArray[np.int64],
+    ceiling: float = 1e15,
 ) -> OnlineTraining:
     r"""Train a network by one step of gradient descent after every sample.
 
@@ -164,6 +160,9 @@ def train_online(
         > 0.
     order : sequence of int
         Number of the sample of each step.
+    ceiling : float, optional
+        Training ends at the first residual above it. A residual that is to show the Lyapunov
+        exponent must stay small.
 
     Returns
     -------
@@ -204,7 +203,7 @@ def train_online(
             residual = layers[-1].preactivations - targets[sample]
             size = float(np.linalg.norm(residual))
             residuals.append(size if np.isfinite(size) else np.inf)
-            if not residuals[-1] < _DIVERGED:
+            if not residuals[-1] <= ceiling:
                 break
             places = range(network.depth - 1, -1, -1)
             for place, (delta, _) in zip(

@@ -287,7 +287,7 @@ legend = ax.legend(frameon=False)
 
 # %%
 if TABLE:
-    made_by = f"TABLE={TABLE} python notebooks/online_training.py"
+    made_by = "TABLE=validation/online_training.csv python notebooks/online_training.py"
     metadata = {
         "made_by": made_by,
         "isometry_defect": DEFECT,

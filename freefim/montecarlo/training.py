@@ -41,6 +41,7 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
+
 @dataclass(frozen=True, eq=False)
 class OnlineTraining:
     """A run of online training.

@@ -314,6 +314,32 @@ def test_a_kink_and_a_jump_inside_a_band_are_found():
     assert tent.cauchy(1j) == pytest.approx(-1j * (np.pi / 2 - np.log(2)), rel=1e-13)
 
 
+def test_a_hard_end_beside_a_flat_bottom_is_a_leaf():
+    """sech⁴ of a normal h: (1 - x)^(-1/2) at 1, exp(-log²x) at 0; the transform by its integral."""
+    gate = ChainLaw(ConditionalFIM(Network(2, "tanh")).law().chain).chain.moves[0]
+    law = Computed(ChainLaw(Chain(1, (gate,))))
+    assert law.accuracy.mass_defect < 1e-12
+    root = float(gate.leaf.variance) ** 0.5
+    for z in (0.3 + 0.1j, -0.5 + 0j, 1 + 0.05j, 1.5 + 0j):
+        h = lambda t, z=z: 1 / (mp.mpc(z) - mp.sech(root * t) ** 4) * mp.npdf(t)  # noqa: E731
+        with mp.workdps(20):
+            want = complex(2 * mp.quad(h, [0, 0.5, 1, 2, 4, 9]))
+        assert law.cauchy(z) == pytest.approx(want, abs=1e-11)
+    x = np.array([1e-3, 0.1, 0.5, 1 - 1e-3, 1 - 1e-8])
+    assert law.pdf(x) == pytest.approx(law.law.pdf(x), rel=1e-11)
+    assert law.cdf(x) == pytest.approx(law.law.cdf(x), abs=1e-12)
+
+
+def test_hard_ends_off_zero_are_taken_off_a_density():
+    """sin²(log x) beside (2 - x)^(-1/2): no Chebyshev series, and floats lie far apart at 2."""
+    shape = lambda x: (2 + np.sin(np.log(x)) ** 2) / np.sqrt(2 - x)  # noqa: E731
+    mass = quad(lambda t: 2 * (2 + np.sin(np.log(2 - t * t)) ** 2), 0, 2**0.5, limit=400,
+                epsabs=1e-14, epsrel=1e-13)[0]  # fmt: skip
+    law = Density(lambda x: shape(x) / mass, (0, 2))
+    assert law.pdf(2 - 1e-10) == pytest.approx(shape(2 - 1e-10) / mass, rel=1e-9)
+    assert law.cdf(2.0) == 1.0 and law.cauchy(2.0) == np.inf
+
+
 def test_what_numbers_do_not_resolve_is_refused():
     """The last float below 1 leaves (1 - x)^(-5/6) two thousandths of its mass beyond it."""
     with pytest.raises(ConvergenceError, match="does not resolve"):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from freefim.free.trees.moments import tree_moments
 from freefim.networks.activations import HardTanh
 from freefim.networks.network import Network
 from freefim.spectra.jacobian import Jacobian
@@ -57,6 +58,15 @@ def test_moments_of_sampled_residual_jacobians(activation, weights, depth):
     for k, (mean, error) in enumerate(zip(means, errors, strict=True), 1):
         # finite width moves means by the order of 1/300
         assert abs(float(law.expect(lambda x, k=k: x**k)) - mean) <= 5 * error + k * mean / 300
+
+
+@pytest.mark.parametrize("scale", [1, 1.5])
+def test_moments_of_a_residual_block_of_tanh(scale):
+    """By free cumulants; at scale 1.5 the block reaches 0."""
+    law = ResidualJacobian(Network(2, "tanh"), scale).law()
+    x, weights = law.solution.nodes()
+    wanted = [float(moment) for moment in tree_moments(law, 4)]
+    assert [weights @ x**k for k in range(1, 5)] == pytest.approx(wanted, rel=1e-11)
 
 
 def test_random_trees_are_right_or_refused():

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from freefim.errors import ConvergenceError
-from freefim.free.laws.pieces import PanelsPiece, SeriesPiece
+from freefim.free.laws.pieces import LayeredPiece, PanelsPiece, SeriesPiece
 from freefim.free.solution import Array
 
 __all__ = ["expand"]
@@ -20,17 +20,22 @@ _ORDER = 24  # coefficients of a panel
 _SMOOTH = 1e-13  # size of a panel's last coefficients, relative to its largest
 _LIGHT = 1e-15  # mass in a panel's last coefficients that is let go, relative to the largest mass
 _MOST_PANELS = 800
+_HEAD = 1e-3  # share of a band on which a hard end is measured
+_SAMPLES = 10
+_LIKE_ROOT = 1e-2
+_CLOSE = 1e-6  # share of a band beyond whose nearness to a hard end its place, a float, is felt
 _UNRESOLVED = 1e-10  # mass that may lie in panels that rounding leaves unresolved
 
 
 def expand(
     function: Function, left: float, right: float, noise: float = 0.0
-) -> tuple[SeriesPiece | PanelsPiece, float]:
+) -> tuple[SeriesPiece | PanelsPiece | LayeredPiece, float]:
     """Return a density on a band as a series, and the size of what was left out.
 
     Square-root edges, soft or hard, converge geometrically in the Chebyshev family that carries
     their weight: the mildest family that converges is the right one. Any other end is approached by
-    panels whose lengths shrink geometrically.
+    panels whose lengths shrink geometrically; beside it a hard end off 0, where floats lie too
+    far apart for that, is taken off first.
 
     Parameters
     ----------
@@ -57,7 +62,40 @@ def expand(
                 last = int(keep[-1]) + 1 if keep.size else 1
                 return SeriesPiece(left, right, kind, tuple(c[:last].tolist())), tail
         count *= 2
-    return _panels(function, left, right, max(_SMOOTH, noise))
+    heads = _heads(function, left, right)
+    if not heads:
+        return _panels(function, left, right, max(_SMOOTH, noise))
+    hard = tuple(head.right if head.kind == 2 else head.left for head in heads)
+    rest, tail = _panels(
+        lambda x: function(x) - sum(head.values(x) for head in heads), left, right,
+        max(_SMOOTH, noise), hard, sum(head.mass for head in heads),
+    )  # fmt: skip
+    return LayeredPiece(left, right, heads, rest), tail
+
+
+def _heads(function: Function, left: float, right: float) -> tuple[SeriesPiece, ...]:
+    """Leading terms of a density at the ends off 0 where it is an inverse square root."""
+    share = _HEAD * (0.5 - 0.5 * np.cos(np.pi * (np.arange(_SAMPLES) + 0.5) / _SAMPLES))
+    width, heads = right - left, []
+    for end, side, kind in ((left, 1.0, 3), (right, -1.0, 2)):
+        x = end + side * width * share
+        if end == 0.0:
+            continue
+        share_held = np.abs(x - end) / width
+        root = function(x) * np.sqrt(share_held / (1.0 - share_held))
+        if abs(root[0] - root[3]) > _LIKE_ROOT * root[0]:
+            continue
+        fit = np.polynomial.Chebyshev.fit(share_held, root, _SAMPLES - 1, domain=(0.0, _HEAD))
+        start, slope = float(fit(0.0)), float(fit.deriv()(0.0))
+        # start + slope·s, s = (1 ± u)/2 from the end, in the polynomials V or W
+        heads.append(SeriesPiece(left, right, kind, _family(start, slope, kind)))
+    return tuple(heads)
+
+
+def _family(start: float, slope: float, kind: int) -> tuple[float, float]:
+    """Coefficients of start + slope·s: V_1 = 2u - 1 = 1 - 4s, W_1 = 2u + 1 = 4s - 1."""
+    sign = -1.0 if kind == 2 else 1.0
+    return start + 0.25 * slope, sign * 0.25 * slope
 
 
 def _series(function: Function, left: float, right: float, count: int) -> tuple[Array, ...]:
@@ -85,13 +123,14 @@ def _series(function: Function, left: float, right: float, count: int) -> tuple[
 
 
 def _panels(
-    function: Function, left: float, right: float, smooth: float
-) -> tuple[PanelsPiece, float]:
+    function: Function, left: float, right: float, smooth: float,
+    hard: tuple[float, ...] = (), scale: float = 0.0,
+) -> tuple[PanelsPiece, float]:  # fmt: skip
     node, weight = np.polynomial.legendre.leggauss(_ORDER)
     k = np.arange(_ORDER)
     transform = (k + 0.5)[:, None] * np.polynomial.legendre.legvander(node, _ORDER - 1).T * weight
     waiting, done = [(left, right)], []
-    scale, lost, tail = 0.0, 0.0, 0.0
+    lost, tail = 0.0, 0.0
     while waiting:
         a, b = waiting.pop()
         half = 0.5 * (b - a)
@@ -101,6 +140,7 @@ def _panels(
         mass = 2.0 * half * float(c[0])
         scale = max(scale, mass)
         narrow = b - a <= 16.0 * np.spacing(max(abs(a), abs(b)))
+        narrow |= b - a <= _CLOSE * (right - left) and (a in hard or b in hard)
         if end <= smooth * size or 2.0 * half * end <= _LIGHT * scale or narrow:
             keep = np.flatnonzero(np.abs(c) > _NEGLIGIBLE * size)
             last = int(keep[-1]) + 1 if keep.size else 1

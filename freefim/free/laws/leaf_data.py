@@ -39,4 +39,4 @@ def leaf_arrays(law: Law) -> tuple[tuple[int, Array], ...]:
         from freefim.free.laws.density import Computed
 
         law = Computed(law)
-    return tuple((piece.code, piece.data) for piece in law.pieces)
+    return tuple((layer.code, layer.data) for piece in law.pieces for layer in piece.layers)

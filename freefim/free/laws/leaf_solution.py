@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from freefim.free.accuracy import Accuracy
-from freefim.free.laws.pieces import AtomsPiece, CauchyPiece, PanelsPiece, Piece, SeriesPiece
+from freefim.free.laws.pieces import AtomsPiece, Piece
 from freefim.free.solution import Array, Pairs
 
 __all__ = ["CLOSED", "LeafSolution"]
@@ -36,7 +37,7 @@ class LeafSolution:
                      for a in piece.atoms)  # fmt: skip
 
     @cached_property
-    def _bands(self) -> tuple[SeriesPiece | PanelsPiece | CauchyPiece, ...]:
+    def _bands(self) -> tuple[Any, ...]:
         return tuple(piece for piece in self.pieces if not isinstance(piece, AtomsPiece))
 
     @property

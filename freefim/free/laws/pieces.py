@@ -4,6 +4,7 @@ Every piece knows its density, distribution function and Cauchy transform withou
 hands itself to the engine of trees as a code and an array of numbers.
 """
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar
@@ -13,7 +14,15 @@ from numpy.typing import NDArray
 
 from freefim.free.solution import Array, Pairs
 
-__all__ = ["AtomsPiece", "BandPiece", "CauchyPiece", "PanelsPiece", "Piece", "SeriesPiece"]
+__all__ = [
+    "AtomsPiece",
+    "BandPiece",
+    "CauchyPiece",
+    "LayeredPiece",
+    "PanelsPiece",
+    "Piece",
+    "SeriesPiece",
+]
 
 Nodes = NDArray[np.complex128]
 
@@ -26,6 +35,11 @@ class AtomsPiece:
 
     code: ClassVar[int] = ATOMS
     atoms: Pairs
+
+    @property
+    def layers(self) -> tuple["AtomsPiece"]:
+        """The piece itself."""
+        return (self,)
 
     @property
     def data(self) -> Array:
@@ -51,12 +65,43 @@ class BandPiece:
     right: float
 
     @property
+    def layers(self) -> tuple[Any, ...]:
+        """What the engine is handed: the piece itself."""
+        return (self,)
+
+    @property
     def _half(self) -> float:
         return 0.5 * (self.right - self.left)
 
 
 @dataclass(frozen=True)
-class SeriesPiece(BandPiece):
+class _ExpandedPiece(BandPiece):
+    """A band as a series, whose values may miss 0 by rounding."""
+
+    @property
+    @abstractmethod
+    def mass(self) -> float:
+        """Mass of the band."""
+
+    @abstractmethod
+    def values(self, x: Array) -> Array:
+        """Sum of the series at x inside the band, ends included."""
+
+    @abstractmethod
+    def integral(self, x: Array) -> Array:
+        """Integral of the series from the left end to x inside."""
+
+    def pdf(self, x: Array) -> Array:
+        """Density at x inside the band, ends included."""
+        return np.maximum(self.values(x), 0.0)
+
+    def mass_below(self, x: Array) -> Array:
+        """Mass of the band to the left of x, x inside."""
+        return np.asarray(np.clip(self.integral(x), 0.0, self.mass))
+
+
+@dataclass(frozen=True)
+class SeriesPiece(_ExpandedPiece):
     r"""A band whose ends are square-root edges, as a series in the Chebyshev family of its ends.
 
     With u in [-1, 1] along the band, the density is :math:`\sum_k c_k B_k(u)`:
@@ -109,8 +154,8 @@ class SeriesPiece(BandPiece):
         d = self._cosines * (-1.0) ** np.arange(self._cosines.size)
         return np.asarray(np.polynomial.chebyshev.chebval(np.cos(angle), d))
 
-    def pdf(self, x: Array) -> Array:
-        """Density at x inside the band, ends included."""
+    def values(self, x: Array) -> Array:
+        """Sum of the series at x inside the band, ends included."""
         from_left, from_right = (x - self.left) / self._half, (self.right - x) / self._half
         u = np.where(from_left < from_right, from_left - 1.0, 1.0 - from_right)
         # U_k, T_k, V_k, W_k share a recurrence and differ in the first step
@@ -126,15 +171,15 @@ class SeriesPiece(BandPiece):
                 np.sqrt(from_left / from_right),
                 np.sqrt(from_right / from_left),
             )[self.kind]
-        return np.asarray(np.where(np.isinf(weight), np.inf, np.maximum(weight * value, 0.0)))
+        return np.asarray(np.where(np.isinf(weight), np.inf, weight * value))
 
-    def mass_below(self, x: Array) -> Array:
-        """Mass of the band to the left of x, x inside."""
+    def integral(self, x: Array) -> Array:
+        """Integral of the series from the left end to x inside."""
         angle = 2.0 * np.arcsin(np.sqrt(np.clip((x - self.left) / (2.0 * self._half), 0.0, 1.0)))
         d = self._cosines
         k = np.arange(1, d.size)
         sines = np.sin(np.multiply.outer(angle, k)) @ (d[1:] * (-1.0) ** k / k)
-        return np.asarray(np.clip(self._half * (d[0] * angle + sines), 0.0, self.mass))
+        return np.asarray(self._half * (d[0] * angle + sines))
 
     def cauchy(self, z: Nodes) -> Nodes:
         """Transform of the band."""
@@ -163,7 +208,7 @@ class SeriesPiece(BandPiece):
 
 
 @dataclass(frozen=True)
-class PanelsPiece(BandPiece):
+class PanelsPiece(_ExpandedPiece):
     """A band with ends of any other kind, as Legendre series on panels.
 
     `panels` are (left, right, coefficients), adjoining and ascending; the transform of P_k is
@@ -199,21 +244,21 @@ class PanelsPiece(BandPiece):
             u = 2.0 * (x[chosen] - left) / (right - left) - 1.0
             yield i, chosen, u, np.array(c), 0.5 * (right - left)
 
-    def pdf(self, x: Array) -> Array:
-        """Density at x inside the band, ends included."""
+    def values(self, x: Array) -> Array:
+        """Sum of the series at x inside the band, ends included."""
         values = np.zeros_like(x)
         for _, chosen, u, c, _ in self._each(x):
             values[chosen] = np.polynomial.legendre.legval(u, c)
-        return np.maximum(values, 0.0)
+        return values
 
-    def mass_below(self, x: Array) -> Array:
-        """Mass of the band to the left of x, x inside."""
+    def integral(self, x: Array) -> Array:
+        """Integral of the series from the left end to x inside."""
         before = np.concatenate([[0.0], np.cumsum(self._masses)])
         values = np.zeros_like(x)
         for i, chosen, u, c, half in self._each(x):
             integral = np.polynomial.legendre.legint(c, lbnd=-1.0)
             values[chosen] = before[i] + half * np.polynomial.legendre.legval(u, integral)
-        return np.clip(values, 0.0, self.mass)
+        return values
 
     def cauchy(self, z: Nodes) -> Nodes:
         """Transform of the band; infinite at an end where the density does not vanish."""
@@ -260,6 +305,44 @@ class PanelsPiece(BandPiece):
 
 
 @dataclass(frozen=True)
+class LayeredPiece(_ExpandedPiece):
+    """A band as a sum: a few terms for every hard end, and panels of what these leave over."""
+
+    heads: tuple[SeriesPiece, ...]
+    panels: PanelsPiece
+
+    @property
+    def layers(self) -> tuple[Any, ...]:
+        """What the engine is handed, whose transforms add."""
+        return (*self.heads, self.panels)
+
+    @property
+    def mass(self) -> float:
+        """Mass of the band."""
+        return float(sum(layer.mass for layer in self.layers))
+
+    def values(self, x: Array) -> Array:
+        """Sum of the series at x inside the band, ends included."""
+        return np.asarray(sum(layer.values(x) for layer in self.layers))
+
+    def integral(self, x: Array) -> Array:
+        """Integral of the series from the left end to x inside."""
+        return np.asarray(sum(layer.integral(x) for layer in self.layers))
+
+    def cauchy(self, z: Nodes) -> Nodes:
+        """Transform of the band."""
+        total = np.sum([head.cauchy(z) for head in self.heads], axis=0)
+        finite = np.isfinite(total)
+        total[finite] += self.panels.cauchy(z[finite])
+        return np.asarray(total)
+
+    def nodes(self, splits: int) -> tuple[Array, Array]:
+        """Quadrature of the density, of every layer by itself."""
+        x, weights = zip(*(layer.nodes(splits) for layer in self.layers), strict=True)
+        return np.concatenate(x), np.concatenate(weights)
+
+
+@dataclass(frozen=True)
 class CauchyPiece(BandPiece):
     """The Cauchy law on the whole line: data [location, scale]."""
 
@@ -297,7 +380,7 @@ class CauchyPiece(BandPiece):
         return (x - self.location) / self.scale
 
 
-Piece = AtomsPiece | SeriesPiece | PanelsPiece | CauchyPiece
+Piece = AtomsPiece | SeriesPiece | PanelsPiece | LayeredPiece | CauchyPiece
 
 
 def _within(x: Array, band: BandPiece) -> Array:

@@ -217,6 +217,8 @@ def sweep(prog, w, work):
                 z, dz, g, dg = circular_total(l, dl, p, dp, g, dg)
                 plane = sure if sure else math.copysign(1.0, z.imag)
                 low = min(low, circular_side(y, h, there, beside, g, plane))
+                # roots in the half plane do not tell a point from its conjugate, G does
+                low = min(low, -same_side(g, plane))
                 m, dm, em = l + m, dl + dm, el + em
             else:
                 close = abs(m) > 1.0

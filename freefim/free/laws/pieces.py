@@ -6,12 +6,13 @@ hands itself to the engine of trees as a code and an array of numbers.
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from freefim.free.laws.rules import double_exponential, gauss, legendre_transform
 from freefim.free.solution import Array, Pairs
 
 __all__ = [
@@ -200,7 +201,7 @@ class SeriesPiece(_ExpandedPiece):
 
     def nodes(self, splits: int) -> tuple[Array, Array]:
         """Quadrature of the density, clustered at both ends."""
-        share, rest, weight = _double_exponential(splits)
+        share, rest, weight = double_exponential(splits)
         angle = np.pi * np.where(share < 0.5, share, rest)  # from the nearer end
         step = 2.0 * self._half * np.sin(0.5 * angle) ** 2
         x = np.where(share < 0.5, self.left + step, self.right - step)
@@ -270,7 +271,7 @@ class PanelsPiece(_ExpandedPiece):
                 (z == self.right) & (right == self.right)
             )
             away = ~at_end
-            total[away] += _legendre_transform(from_left[away], from_right[away], np.array(c))
+            total[away] += legendre_transform(from_left[away], from_right[away], np.array(c))
         total[z == self.left] += self._end_panel(0, -1.0)
         total[z == self.right] += self._end_panel(-1, 1.0)
         return total
@@ -295,7 +296,7 @@ class PanelsPiece(_ExpandedPiece):
         parts = []
         for i, (left, right, c) in enumerate(self.panels):
             at_end = i in (0, len(self.panels) - 1)
-            share, rest, weight = _double_exponential(splits) if at_end else _gauss(splits)
+            share, rest, weight = double_exponential(splits) if at_end else gauss(splits)
             width = right - left
             x = np.where(share < 0.5, left + width * share, right - width * rest)
             u = np.where(share < 0.5, 2.0 * share - 1.0, 1.0 - 2.0 * rest)
@@ -372,7 +373,7 @@ class CauchyPiece(BandPiece):
 
     def nodes(self, splits: int) -> tuple[Array, Array]:
         """Quadrature of the density, clustered at infinity."""
-        share, rest, weight = _double_exponential(splits)
+        share, rest, weight = double_exponential(splits)
         distance = self.scale / np.tan(np.pi * np.where(share < 0.5, share, rest))
         return self.location + np.where(share < 0.5, -distance, distance), weight
 
@@ -389,60 +390,6 @@ def _within(x: Array, band: BandPiece) -> Array:
     return np.asarray(np.clip(x, *inner))
 
 
-@lru_cache(maxsize=16)
-def _double_exponential(splits: int) -> tuple[Array, Array, Array]:
-    """Nodes s on (0, 1), 1 - s, and weights, that forgive any algebraic or logarithmic end."""
-    step = 0.05 / splits
-    t = step * np.arange(-round(4.3 / step), round(4.3 / step) + 1)
-    share, rest = (
-        1.0 / (1.0 + np.exp(-np.pi * np.sinh(t))),
-        1.0 / (1.0 + np.exp(np.pi * np.sinh(t))),
-    )
-    return share, rest, step * np.pi * np.cosh(t) * share * rest
-
-
-@lru_cache(maxsize=4)
-def _rule(count: int) -> tuple[Array, Array]:
-    node, weight = np.polynomial.legendre.leggauss(count)
-    return node, weight
-
-
-@lru_cache(maxsize=16)
-def _gauss(splits: int) -> tuple[Array, Array, Array]:
-    node, weight = _rule(24)
-    share = ((np.arange(splits)[:, None] + 0.5 * (1.0 + node)) / splits).ravel()
-    return share, 1.0 - share, np.tile(0.5 * weight / splits, splits)
-
-
-def _legendre_transform(from_left: Nodes, from_right: Nodes, c: Array) -> Nodes:
-    """Σ c_k 2 Q_k(u) with from_left = u + 1 and from_right = u - 1."""
-    u = 0.5 * (from_left + from_right)
-    size = np.abs(u + np.sqrt(from_left) * np.sqrt(from_right))
-    near = np.log(size) * 2 * c.size < np.log(_FORWARD)
-    total = np.empty(u.shape, dtype=complex)
-    # upwards while the growing solution P_k stays small
-    v = u[near]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        now, last = np.log(from_left[near] / from_right[near]), np.zeros_like(v)
-        later = 2.0 + 0.0 * v
-        values = c[0] * now
-        for k in range(1, c.size):
-            # Q_1 = u Q_0 - 1, then (k) Q_k = (2k-1) u Q_{k-1} - (k-1) Q_{k-2}
-            step = v * now - later if k == 1 else ((2 * k - 1) * v * now - (k - 1) * last) / k
-            now, last = step, now
-            values = values + c[k] * now
-    total[near] = values
-    # away from the panel a Gauss rule is exact to rounding
-    node, weight = _rule(_AWAY)
-    height = weight * np.polynomial.legendre.legval(node, c)
-    total[~near] = np.sum(height / (u[~near][:, None] - node), axis=-1)
-    return total
-
-
 # A density at an end that is 0 up to rounding, of the largest, and a panel that ends at a power.
 _VANISHING = 1e-12
 _NARROW = 1e-6
-# Error growth allowed upwards, and the nodes that are exact where it is exceeded: with 32
-# coefficients the ellipse is 1.16 and the rule's error 1.16^(-2·160+32).
-_FORWARD = 1e4
-_AWAY = 160

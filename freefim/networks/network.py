@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sized
+from collections.abc import Mapping, Sized
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from itertools import groupby
@@ -249,6 +249,54 @@ class Network:
         from freefim.networks.files import read_network
 
         return read_network(path)
+
+    @classmethod
+    def from_torch(
+        cls,
+        module: Any,
+        input: Any = None,
+        *,
+        activations: Mapping[type[Any], Activation] | None = None,
+        weights: Any = None,
+        weight_std: Any = None,
+        bias_std: Any = None,
+    ) -> Network:
+        """Read a torch module; see `freefim.interop.torch` for laws of the very network.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+            A Linear, or a Sequential, nested or not, of Linear layers, activations, Identity,
+            Flatten, and Dropout in evaluation mode.
+        input : array_like or tensor, optional
+            One input, for `input_second_moment`; without it 1.
+        activations : mapping of module type to Activation, optional
+            What other elementwise modules are.
+        weights, weight_std, bias_std : optional
+            As fields of `Network`; what is not declared is measured. The reference width is that
+            of the widest hidden layer.
+
+        Returns
+        -------
+        Network
+            In the standard parametrisation.
+
+        Raises
+        ------
+        SpecError
+            At the first submodule that cannot be read, which the message names with its path, or
+            if weights are neither Gaussian nor orthogonal and nothing is declared.
+        MissingExtraError
+            If torch is not installed.
+        """
+        from freefim.networks.torch_modules import input_vector, read_module
+
+        read = read_module(module, activations)
+        second_moment = 1.0
+        if input is not None:
+            vector = input_vector(input, read.widths[0])
+            second_moment = float(vector @ vector) / vector.size
+        return read.network(second_moment, weights, weight_std, bias_std)
 
     def to_toml(self, path: str | os.PathLike[str]) -> None:
         """Write a network file that `from_toml` reads back exactly.

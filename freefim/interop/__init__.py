@@ -1,0 +1,1 @@
+"""Optional clients: networks of torch, spectra measured by other tools."""

@@ -1,0 +1,143 @@
+"""The prover of trees: sums, products and other moves of laws given by rationals."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from functools import wraps
+from typing import Any
+
+from flint import acb, arb
+
+from freefim.errors import ConvergenceError
+from freefim.free.law import Law
+from freefim.free.laws.given import Cauchy, Uniform
+from freefim.free.proofs.balls import ball, enclosure, precision
+from freefim.free.proofs.enclosure import Enclosure
+from freefim.free.proofs.tree_exact import exact_law
+from freefim.free.proofs.tree_mass import mass_above
+from freefim.free.proofs.tree_points import BITS, Points
+from freefim.free.proofs.tree_system import Node, atoms_of, compile_exact
+from freefim.free.proofs.tree_tail import pulled
+from freefim.free.trees.atoms import tree_atoms
+
+__all__ = ["TreeProver", "tree_prover"]
+
+
+def _in_balls(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Run at the precision of proofs."""
+
+    @wraps(method)
+    def run(*arguments: Any) -> Any:
+        with precision(BITS):
+            return method(*arguments)
+
+    return run
+
+
+class TreeProver:
+    """Proofs about the law of a tree.
+
+    Around the unknowns found by Newton's method, Krawczyk's test gives boxes with exactly one root
+    (`tree_points`), and the signs of the boxes prove the physical sheet (`tree_sheet`).
+    """
+
+    @_in_balls
+    def __init__(self, law: Law) -> None:
+        self.law = exact_law(law)
+        self.system, self.tail = compile_exact(self.law).peeled()
+        self.points = Points(self.system)
+
+    @property
+    def _leaf(self) -> Node | None:
+        """The law itself, if nothing moves it off the line."""
+        return self.system.nodes[0] if len(self.system.nodes) == 1 else None
+
+    @_in_balls
+    def pdf(self, x: Fraction) -> Enclosure:
+        """Density of the absolutely continuous part at a rational."""
+        place = pulled(self.tail, ball(x))
+        if place.x is None:
+            return Enclosure(Fraction(0), Fraction(0))
+        if self._leaf is not None:
+            return enclosure(place.factor * _leaf_density(self._leaf, place.x))
+        point = self.points.at(place.x)
+        if point.real:
+            return Enclosure(Fraction(0), Fraction(0))
+        return enclosure(place.factor * abs(point.points[-1][2].imag) / arb.pi())
+
+    @_in_balls
+    def cdf(self, x: Fraction) -> Enclosure:
+        """Mass of (-∞, x], x no atom."""
+        place = pulled(self.tail, ball(x))
+        if place.x is None:
+            return Enclosure(place.start, place.start)
+        above = self._mass_above(place.x)
+        if isinstance(above, Fraction):
+            value = place.start + place.share * (1 - above)
+            return Enclosure(value, value)
+        found = enclosure(ball(place.start) + ball(place.share) * (1 - above))
+        return Enclosure(max(found.lower, Fraction(0)), min(found.upper, Fraction(1)))
+
+    def _mass_above(self, x: Any) -> Fraction | Any:
+        if self._leaf is not None:
+            return _leaf_mass_above(self._leaf, x)
+        return mass_above(self.system, self.points.at(x), x)
+
+    def atoms(self) -> tuple[tuple[Enclosure, Enclosure], ...]:
+        """Point masses (location, mass), by the exact rules.
+
+        Raises
+        ------
+        ConvergenceError
+            If the place of one is not rational.
+        """
+        found = tree_atoms(self.law)
+        for location, _ in found:
+            if isinstance(location, float):
+                raise ConvergenceError(f"the place of the atom at {location!r} is not rational")
+        return tuple(
+            (Enclosure(location, location), Enclosure(mass, mass)) for location, mass in found
+        )
+
+
+def tree_prover(law: Law) -> TreeProver:
+    """Prover of a law made of given laws.
+
+    Raises
+    ------
+    SpecError
+        If a number of the law is not rational.
+    ConvergenceError
+        If a leaf is known in double precision only, or the tree is of a kind without a proof.
+    """
+    return TreeProver(law)
+
+
+def _leaf_density(node: Node, x: Any) -> Any:
+    match node.leaf:
+        case Uniform(left, right):
+            a, b = ball(left), ball(right)
+            if x < a or x > b:
+                return arb(0)
+            if x > a and x < b:
+                return 1 / (b - a)
+            raise ConvergenceError("nothing is proved at an end of a uniform law")
+        case Cauchy(scale, location):
+            s, away = ball(scale), x - ball(location)
+            return s / (arb.pi() * (away * away + s * s))
+    return arb(0)
+
+
+def _leaf_mass_above(node: Node, x: Any) -> Any:
+    match node.leaf:
+        case Uniform(left, right):
+            share = (ball(right) - x) / (ball(right) - ball(left))
+            return share.min(arb(1)).max(arb(0))
+        case Cauchy(scale, location):
+            return (acb(x) - acb(ball(location), -ball(scale))).log().imag / arb.pi()
+    mass = Fraction(0)
+    for location, share in atoms_of(node.leaf):
+        if ball(location) > x:
+            mass += share
+        elif not (ball(location) < x or (ball(location) - x).is_zero()):
+            raise ConvergenceError("the point may be an atom")
+    return mass

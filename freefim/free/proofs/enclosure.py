@@ -71,12 +71,12 @@ def exact(name: str, value: Any) -> Fraction:
         If `value` is no finite real number.
     """
     if isinstance(value, Rational) and not isinstance(value, bool):
-        return Fraction(value.numerator, value.denominator)
+        return Fraction(int(value.numerator), int(value.denominator))
     if isinstance(value, float) or hasattr(value, "__float__"):
         if hasattr(value, "man_exp") and math.isfinite(value):  # mpmath
             mantissa, exponent = value.man_exp
             size = abs(int(mantissa)) * Fraction(2) ** int(exponent)
-            return -size if value < 0 else size
+            return Fraction(-size if value < 0 else size)
         if getattr(value, "is_Rational", False):  # sympy
             return Fraction(int(value.p), int(value.q))
         if not hasattr(value, "free_symbols") and not isinstance(value, bool):

@@ -30,7 +30,7 @@ class WeightStatistics:
     ----------
     fan_out, fan_in : int
     squares : ndarray, shape (min(fan_out, fan_in),)
-        Squared singular values, ascending.
+        Squared singular values, ascending; those of the size of their rounding are 0.
 
     Notes
     -----
@@ -74,7 +74,8 @@ class WeightStatistics:
             )
         rows, columns = weights.shape
         gram = weights @ weights.T if rows <= columns else weights.T @ weights
-        squares = np.maximum(np.linalg.eigvalsh(gram), 0.0)
+        squares = np.linalg.eigvalsh(gram)
+        squares[squares < len(squares) * np.finfo(float).eps * squares[-1]] = 0.0
         return cls(rows, columns, squares)
 
     @cached_property

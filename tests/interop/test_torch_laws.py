@@ -75,3 +75,69 @@ def test_width_512_and_depth_6_agree_with_the_conditional_law(activation, fill, 
         top = report.atoms[-1]
         assert top.counted > 100
         assert top.location == report.law.support[1]
+
+
+def test_weights_of_any_singular_values_and_shapes_agree():
+    rng = np.random.default_rng(0)
+
+    def haar(size):
+        return np.linalg.qr(rng.standard_normal((size, size)))[0]
+
+    def fill(w):
+        rows, columns = w.shape
+        n = min(rows, columns)
+        values = np.sqrt(rng.uniform(0.2, 1.8, n)) * (rng.random(n) < 0.8)
+        w.data = torch.from_numpy(haar(rows)[:, :n] * values @ haar(columns)[:n])
+
+    module = chain(nn.Hardtanh(), fill, (150, 300, 200, 400, 300)).double()
+    report = interop.compare(module, unit_input(150))
+    assert [layer.ensemble for layer in report.network.weights] == [None] * 4
+    assert report.ks < 3 * report.null_ks
+    zero = report.atoms[0]
+    assert zero.counted == pytest.approx(zero.expected, abs=1e-6)
+    assert "neither Gaussian nor orthogonal" in str(report)
+
+
+def test_a_trained_network_is_reported_as_it_is():
+    digits = pytest.importorskip("sklearn.datasets").load_digits().data
+    digits = torch.from_numpy(digits - digits.mean(0)).float()
+    digits *= 8 / digits.norm(dim=1, keepdim=True)
+    module = chain(nn.Tanh(), orthogonal(1.2), (64, 128, 128, 64), 0.05)
+    before = interop.compare(module, digits[0])
+    assert before.ks < 3 * before.null_ks
+    descent = torch.optim.SGD(module.parameters(), lr=0.02)
+    for start in range(0, 300 * 4, 4):
+        descent.zero_grad()
+        batch = digits[start : start + 4]
+        (module(batch) - batch).square().sum(dim=1).mean().backward()
+        descent.step()
+    after = interop.compare(module, digits[0])
+    assert [layer.ensemble for layer in after.network.weights] == [None] * 3
+    # the smallest eigenvalue is at least what the last layer adds, of the law and of the network
+    for smallest in (after.law.support[0], after.spectrum.nodes[0]):
+        assert smallest >= after.network.shifts[-1] * (1 - 1e-9)
+    assert after.ks == after.law.distance(after.spectrum, "ks")
+    # its weights have met the data: their directions are no longer random
+    assert after.ks > before.ks
+    assert f"{after.ks:.4g}" in str(after)
+
+
+def test_the_recorded_network_of_curvlinops_has_the_same_exact_spectrum():
+    import json
+    from pathlib import Path
+
+    path = Path(__file__).parents[2] / "validation" / "recorded" / "curvlinops.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    fields, rng = record["network"], np.random.default_rng(record["network"]["seed"])
+    x = rng.standard_normal(fields["widths"][0])
+    linears = []
+    for fan_in, fan_out in pairwise(fields["widths"]):
+        linear = nn.Linear(fan_in, fan_out, dtype=torch.float64)
+        weights = rng.standard_normal((fan_out, fan_in)) * fields["weight_std"] / fan_in**0.5
+        linear.weight.data = torch.from_numpy(weights)
+        linear.bias.data = torch.from_numpy(fields["bias_std"] * rng.standard_normal(fan_out))
+        linears += [linear, nn.Tanh()]
+    report = interop.compare(nn.Sequential(*linears[:-1]), x)
+    recorded = np.array(record["ggn"]["eigenvalues"]) / (2 * report.network.width)
+    np.testing.assert_allclose(report.spectrum.eigenvalues, recorded, rtol=1e-9)
+    assert report.law.distance(recorded, "ks") < 3 * report.null_ks

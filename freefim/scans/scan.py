@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Executor, as_completed
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor
 from contextlib import ExitStack
 from functools import partial
 from itertools import product
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from freefim.errors import SpecError
 from freefim.montecarlo.threads import ONE_BLAS_THREAD
+from freefim.scans.finished import as_finished
 from freefim.scans.ledger import Ledger, Row
 from freefim.scans.numbers import number_names, numbers
 from freefim.scans.subject import Subject, fixed_text
@@ -99,7 +100,7 @@ def scan(
             done, keep = ledger.done, ledger.append
         missing = {i: row for i, row in enumerate(combinations) if i not in done}
         stack.enter_context(ONE_BLAS_THREAD)
-        for index, row in _computed(partial(_row, subject, names), missing, executor):
+        for index, row in as_finished(partial(_row, subject, names), missing, executor):
             keep(index, row)
             if progress is not None:
                 progress(len(done), total)
@@ -115,25 +116,6 @@ def _row(subject: Subject, names: list[str], changes: Mapping[str, Any]) -> Row:
             return [math.nan] * len(names), " ".join(str(error).split())
         found, problem = numbers(thing)
     return [found[name] for name in names], problem
-
-
-def _computed(
-    task: Callable[[Mapping[str, Any]], Row],
-    missing: Mapping[int, Mapping[str, Any]],
-    executor: Executor | None,
-) -> Iterator[tuple[int, Row]]:
-    """Give the rows as they finish."""
-    if executor is None:
-        for index, changes in missing.items():
-            yield index, task(changes)
-        return
-    futures = {executor.submit(task, changes): index for index, changes in missing.items()}
-    try:
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-    finally:
-        for future in futures:
-            future.cancel()
 
 
 def _values(name: str, values: Any) -> list[Any]:

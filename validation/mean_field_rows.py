@@ -572,7 +572,7 @@ def _bulk(name: str) -> None:
         sample = drawn(net(*key), width, samples, 1, replicas, seed, heads=heads)
         squares = [float(np.square(r.eigenvalues).mean()) for r in sample]
         return [
-            Line("mean square", st.bulk().second_moment(), want, squares, noted),
+            Line("mean square", st.bulk().moment(2), want, squares, noted),
             Line("upper edge", st.max_eigenvalue, None, of(sample, "max_eigenvalue"), edge),
         ]
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from freefim.errors import SpecError
 from freefim.networks.checks import count
 from freefim.networks.pair_moments import pair_moments
-from freefim.statistics.centred_bulk import CentredBulk
+from freefim.statistics.centred_bulk import nested_bulk
 from freefim.statistics.fisher_rao import fisher_rao_norm, independent_fisher_rao_norm
 from freefim.statistics.master import GaussianStatistics, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from freefim.free.law import Law
 
 __all__ = ["FisherStatistics", "LayerFisher", "centred_bulk", "layer_weights"]
 
@@ -45,7 +50,9 @@ def _products(problem: Problem, cross: bool) -> list[float]:
     return [back * (w * moment + b) for w, b, back, moment in columns]
 
 
-def centred_bulk(problem: Problem, layers: range | None = None) -> CentredBulk | None:
+def centred_bulk(
+    problem: Problem, layers: range | None = None, scales: Sequence[float] | None = None
+) -> Law | None:
     r"""Law of the dual of one output for N of the order of M, where the theory covers it.
 
     Parameters
@@ -54,10 +61,12 @@ def centred_bulk(problem: Problem, layers: range | None = None) -> CentredBulk |
         Network, width and samples.
     layers : range, optional
         The layers (from 1) whose parameters count, all if None.
+    scales : sequence of float, optional
+        Factor of the squared gradient by the weights of each layer, 1 if None.
 
     Returns
     -------
-    CentredBulk or None
+    Law or None
         None unless the weights are Gaussian and :math:`\hat q_{st} = 0` at the inputs of all
         these layers (an odd activation without bias, uncorrelated inputs; always so for the
         first layer).
@@ -70,6 +79,8 @@ def centred_bulk(problem: Problem, layers: range | None = None) -> CentredBulk |
     if not (gaussian and centred) or (net.parametrization == "ntk" and any(net.bias_stds)):
         return None
     n, weights = problem.samples, layer_weights(problem)
+    if scales is not None:
+        weights = [scale * weight for scale, weight in zip(scales, weights, strict=True)]
     y, shift = [0.0] * levels, 0.0
     for layer in layers:
         share, moment = weights[layer - 1] / n, pair.second_moments[layer - 1]
@@ -83,8 +94,7 @@ def centred_bulk(problem: Problem, layers: range | None = None) -> CentredBulk |
         return None
     # K_0 is taken with mean 1: its second moment goes into y_0 and b_1
     gains = [gain * (scale if i == 0 else 1.0) for i, gain in enumerate(gains)]
-    ratios = tuple(n / width for width in problem.widths[:levels])
-    return CentredBulk(shift, tuple(y), ratios, tuple(rests), tuple(gains))
+    return nested_bulk(shift, y, [n / width for width in problem.widths[:levels]], rests, gains)
 
 
 def _linear_parts(problem: Problem, levels: int) -> tuple[list[float], list[float]]:
@@ -187,9 +197,8 @@ class FisherStatistics(GaussianStatistics):
         """
         return self.outputs * independent_fisher_rao_norm(self.net, self.pair)
 
-    def _bulk_edge(self) -> float | None:
-        bulk = centred_bulk(self)
-        return None if bulk is None else bulk.upper_edge()
+    def _bulk(self) -> Law | None:
+        return centred_bulk(self)
 
 
 @dataclass(frozen=True)
@@ -263,6 +272,5 @@ class LayerFisher(GaussianStatistics):
         """Differentiates by the weights of the layer."""
         return super().witness | {"variables": self.layer}
 
-    def _bulk_edge(self) -> float | None:
-        bulk = centred_bulk(self, range(self.layer, self.layer + 1))
-        return None if bulk is None else bulk.upper_edge()
+    def _bulk(self) -> Law | None:
+        return centred_bulk(self, range(self.layer, self.layer + 1))

@@ -6,9 +6,9 @@ The last layer sees positive features again, whatever was normalised before its 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from freefim.errors import SpecError
 from freefim.networks.activation_base import Activation
@@ -20,6 +20,9 @@ from freefim.networks.pairs import PairOrderParameters
 from freefim.statistics.fisher import FisherStatistics, centred_bulk, layer_weights
 from freefim.statistics.master import GaussianStatistics, Problem, learning_rate
 from freefim.statistics.normalization import regression
+
+if TYPE_CHECKING:
+    from freefim.free.law import Law
 
 __all__ = ["HiddenBatchNorm", "HiddenLayerNorm"]
 
@@ -266,24 +269,8 @@ class HiddenLayerNorm(GaussianStatistics):
         """Inner product of the gradients of one output at two samples."""
         return self._sum(self.pair.cross_moments, self.pair.backward_cross_moments)
 
-    def _bulk_edge(self) -> float | None:
-        bulk = centred_bulk(self._plain)
-        if bulk is None:
-            return None
-        pair, weights = self.pair, layer_weights(self._plain)
-        gaps = [
-            gain * w * (same - cross) * moment / self.samples
-            for gain, w, same, cross, moment in zip(
-                self._gains,
-                weights,
-                pair.backward_moments,
-                pair.backward_cross_moments,
-                pair.second_moments,
-                strict=True,
-            )
-        ]
-        scaled = tuple(gain * y for gain, y in zip(self._gains, bulk.weights, strict=True))
-        return replace(bulk, shift=math.fsum(gaps), weights=scaled).upper_edge()
+    def _bulk(self) -> Law | None:
+        return centred_bulk(self._plain, scales=self._gains)
 
     @property
     def dimension(self) -> int:

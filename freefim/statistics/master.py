@@ -22,8 +22,10 @@ from freefim.errors import ConvergenceError, SpecError
 from freefim.networks.checks import count, finite_number, positive
 from freefim.networks.network import Network
 from freefim.networks.pairs import PairOrderParameters, correlation_of, pair_order_parameters
+from freefim.statistics.centred_bulk import upper_edge
 
 if TYPE_CHECKING:
+    from freefim.free.law import Law
     from freefim.montecarlo.gradients import GradientSample
     from freefim.statistics.softmax import SoftmaxHead
 
@@ -217,7 +219,7 @@ class GaussianStatistics(Problem, ABC):
         """
         return 1.0 if self.separated or self.samples == 1 else 0.0
 
-    @property
+    @cached_property
     def max_eigenvalue(self) -> float:
         r"""Largest eigenvalue: ((N - 1) o + d)/N where it is `separated`, else the bulk's edge.
 
@@ -228,19 +230,37 @@ class GaussianStatistics(Problem, ABC):
         """
         if self.separated or self.samples == 1:
             return ((self.samples - 1) * self.off_diagonal + self.diagonal) / self._divisor
-        if self.off_diagonal == 0.0:
-            edge = self._bulk_edge()
-            if edge is not None:
-                return edge
+        return upper_edge(self.bulk())
+
+    def bulk(self) -> Law:
+        """Limit law of the dual of one output for N of the order of M, where there is no outlier.
+
+        Its N eigenvalues are `bulk_eigenvalue` spread by the fluctuations of the kernel.
+
+        Returns
+        -------
+        Law
+            With density and edges.
+
+        Raises
+        ------
+        ConvergenceError
+            Where the law is open: it is known for Gaussian weights, an odd activation, no bias
+            and uncorrelated inputs.
+        """
+        law = self._bulk() if self.off_diagonal == 0.0 else None
+        if law is not None:
+            return law
+        size = "large enough" if self.separated else "too small"
         raise ConvergenceError(
             f"the inner product of gradients of two samples, {self.off_diagonal:.3g} beside the "
-            f"squared norm {self.diagonal:.3g}, is too small for an outlier of "
-            f"samples={self.samples} at width={self.width}, and the edge of the bulk is known only "
-            "for Gaussian weights, an odd activation, no bias and uncorrelated inputs"
+            f"squared norm {self.diagonal:.3g}, is {size} for an outlier of "
+            f"samples={self.samples} at width={self.width}, and the bulk is known only for "
+            "Gaussian weights, an odd activation, no bias and uncorrelated inputs"
         )
 
-    def _bulk_edge(self) -> float | None:
-        """Upper edge of the bulk where o is 0, None where it is not known."""
+    def _bulk(self) -> Law | None:
+        """Law of the bulk where o is 0, None where it is not known."""
         return None
 
     def count_above(self, threshold: float) -> float:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,10 +19,13 @@ from freefim.errors import ConvergenceError, SpecError
 from freefim.networks.activation_base import Array
 from freefim.networks.checks import one_of, positive
 from freefim.networks.pair_moments import pair_moments
-from freefim.statistics.centred_bulk import CentredBulk
+from freefim.statistics.centred_bulk import nested_bulk, upper_edge
 from freefim.statistics.fisher import FisherStatistics, centred_bulk, layer_weights
 from freefim.statistics.heads import BlockHead, sampled_outputs
 from freefim.statistics.master import Problem, learning_rate
+
+if TYPE_CHECKING:
+    from freefim.free.law import Law
 
 __all__ = ["OutputBatchNorm", "OutputLayerNorm", "regression"]
 
@@ -86,7 +89,8 @@ class OutputBatchNorm(Problem):
         one_of("kind", self.kind, ("batch-norm", "mean-subtraction"))
         given: Any = self.deviations
         if self.kind == "mean-subtraction":
-            if given is not None and len(given):
+            # its own ones, so that a repr evaluates back
+            if given is not None and any(x != 1.0 for x in given):
                 raise SpecError(f"deviations must be left out for mean subtraction, got {given!r}")
             given = (1.0,) * self.outputs
         elif given is None or len(given) == 0:
@@ -167,15 +171,43 @@ class OutputBatchNorm(Problem):
             return 0.0, 0.0
         return self._square / self.trace, math.sqrt(self._square)
 
-    def bulk(self) -> CentredBulk | None:
-        r"""Law of the dual of one output with :math:`\sigma_k=1`, N of the order of M.
+    def bulk(self, output: int = 0) -> Law:
+        r"""Limit law of the dual of one output, N - 1 or N - 2 eigenvalues for N of the order of M.
+
+        Parameters
+        ----------
+        output : int
+            The output k, from 0, whose :math:`\sigma_k` counts.
 
         Returns
         -------
-        CentredBulk or None
-            None where it is open: it is known for Gaussian weights, uncorrelated inputs, and an
+        Law
+            Of the nonzero eigenvalues.
+
+        Raises
+        ------
+        SpecError
+            If `output` is no index of `deviations`.
+        ConvergenceError
+            Where the law is open: it is known for Gaussian weights, uncorrelated inputs, and an
             odd activation without bias, or any activation of a single hidden layer without bias.
         """
+        if not (isinstance(output, int) and 0 <= output < self.outputs):
+            raise SpecError(f"output must be within 0..{self.outputs - 1}, got {output!r}")
+        known = self._bulk
+        if known is None:
+            low, high = self.max_eigenvalue_bounds
+            raise ConvergenceError(
+                "the normalised spectrum is known only for Gaussian weights, uncorrelated inputs, "
+                "and an odd activation or a single hidden layer without bias; here its largest "
+                f"eigenvalue is bounded by {low:.6g} and {high:.6g}"
+            )
+        scaled: Law = known * (1.0 / self.deviations[output] ** 2)
+        return scaled
+
+    @cached_property
+    def _bulk(self) -> Law | None:
+        r"""Law for :math:`\sigma_k=1`, None where it is open."""
         net = self.net
         known = centred_bulk(self)
         if known is not None or net.depth != 2:
@@ -193,28 +225,20 @@ class OutputBatchNorm(Problem):
         ratios = (n / self.widths[0], n / self.widths[1])
         rest = max(pair.second_moments[1] - float(at.product) - gain, 0.0)
         y = (weights[0] / n * cross * moment, weights[1] / n)
-        return CentredBulk(shift, y, ratios, (rest,), (gain,))
+        return nested_bulk(shift, y, ratios, (rest,), (gain,))
 
-    @property
+    @cached_property
     def max_eigenvalue(self) -> float:
         """Upper edge of the spectrum, for N of the order of M.
 
         Raises
         ------
         ConvergenceError
-            If `bulk` is None: only `max_eigenvalue_bounds` are known.
+            As `bulk`: only `max_eigenvalue_bounds` are known there.
         """
-        bulk = self.bulk()
-        if bulk is None:
-            low, high = self.max_eigenvalue_bounds
-            raise ConvergenceError(
-                "the edge of the normalised spectrum is known only for Gaussian weights, "
-                "uncorrelated inputs, and an odd activation or a single hidden layer without "
-                f"bias; here it is bounded by {low:.6g} and {high:.6g}"
-            )
-        if self.multiplicity == 0:
+        if self.multiplicity == 0 and self._bulk is not None:
             return 0.0
-        return bulk.upper_edge() / min(self.deviations) ** 2
+        return upper_edge(self.bulk(self.deviations.index(min(self.deviations))))
 
     def max_learning_rate_bounds(self, momentum: float = 0.0) -> tuple[float, float]:
         """2 (1 + momentum)/λ_max for the bounds of λ_max, the smaller one first.

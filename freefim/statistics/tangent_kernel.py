@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from freefim.statistics.fisher import FisherStatistics
+
+if TYPE_CHECKING:
+    from freefim.free.law import Law
 
 __all__ = ["NeuralTangentKernelStatistics"]
 
@@ -61,6 +64,6 @@ class NeuralTangentKernelStatistics(FisherStatistics):
     def _divisor(self) -> float:
         return 1.0
 
-    def _bulk_edge(self) -> float | None:
-        edge = super()._bulk_edge()
-        return None if edge is None else self.samples * edge
+    def _bulk(self) -> Law | None:
+        bulk = super()._bulk()
+        return None if bulk is None else self.samples * bulk

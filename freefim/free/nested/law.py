@@ -112,6 +112,16 @@ class NestedCovariances(Law):
 
         return solve_nested(self)
 
+    @cached_property
+    def upper_edge(self) -> float:
+        """Right end of the bands, without the densities that `support` solves for.
+
+        SpecError and ConvergenceError as `support`.
+        """
+        from freefim.free.nested.solve import upper_edge
+
+        return upper_edge(self)
+
     def moments(self, order: int) -> tuple[Any, ...]:
         """Moments E x, …, E x^order from those of the population; exact where the numbers are.
 

@@ -54,6 +54,8 @@ def _marchenko_pastur(t: Nodes, ratio: float) -> tuple[Nodes, Nodes]:
     """Root of c t G² - (t + c - 1) G + 1 = 0 that vanishes at infinity."""
     low, high = (1.0 - np.sqrt(ratio)) ** 2, (1.0 + np.sqrt(ratio)) ** 2
     root = np.sqrt(t - low) * np.sqrt(t - high)
-    value = 2.0 / (t + ratio - 1.0 + root)
+    plus, minus = t + ratio - 1.0 + root, t + ratio - 1.0 - root
+    # their product is 4 c t: near t = 0 the smaller one is rounding
+    value = np.where(np.abs(plus) >= np.abs(minus), 2.0 / plus, minus / (2.0 * ratio * t))
     slope = (value - ratio * value * value) / (2.0 * ratio * t * value - (t + ratio - 1.0))
     return value, slope

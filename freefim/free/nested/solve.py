@@ -11,14 +11,14 @@ from freefim.free.laws.expansion import expand
 from freefim.free.laws.leaf_solution import LeafSolution
 from freefim.free.laws.pieces import AtomsPiece, Piece
 from freefim.free.nested.population import transform
-from freefim.free.nested.structure import find_bands, nested_atoms
+from freefim.free.nested.structure import find_bands, nested_atoms, top_edge
 from freefim.free.nested.system import Array, System
 from freefim.free.trees.knowledge import enclosure
 
 if TYPE_CHECKING:
     from freefim.free.nested.law import NestedCovariances
 
-__all__ = ["equations", "solve_nested"]
+__all__ = ["equations", "solve_nested", "upper_edge"]
 
 _BALANCE = 1e-10
 _NOISE = 1e-13  # of the density, relative
@@ -47,11 +47,7 @@ def solve_nested(law: "NestedCovariances") -> LeafSolution:
     ConvergenceError
         If an edge is lost, a density does not resolve, or masses do not balance to 1e-10.
     """
-    low, top = (float(end) for end in enclosure(law.population))
-    if not (low >= 0.0 and np.isfinite(top)):
-        raise SpecError(
-            f"population must be a law on a bounded interval of [0, ∞), got {law.population!r}"
-        )
+    top = _top(law)
     system, atoms = equations(law), nested_atoms(law)
     wrong = ""
     for fine in (1, 4):
@@ -67,6 +63,22 @@ def solve_nested(law: "NestedCovariances") -> LeafSolution:
             return LeafSolution((*pieces, *(piece for piece, _ in expanded)), accuracy)
         wrong = f"atoms and bands add up to {mass!r}, not to 1: {len(bands)} bands were found"
     raise ConvergenceError(wrong)
+
+
+def upper_edge(law: "NestedCovariances") -> float:
+    """Right end of the bands alone; SpecError and ConvergenceError as `solve_nested`."""
+    system = equations(law)
+    return top_edge(system, _bound(system, _top(law)))
+
+
+def _top(law: "NestedCovariances") -> float:
+    """Right end of the population."""
+    low, top = (float(end) for end in enclosure(law.population))
+    if not (low >= 0.0 and np.isfinite(top)):
+        raise SpecError(
+            f"population must be a law on a bounded interval of [0, ∞), got {law.population!r}"
+        )
+    return top
 
 
 def _density(system: System, left: float, right: float) -> Callable[[Array], Array]:

@@ -13,12 +13,13 @@ from freefim.free.trees.atoms import tree_atoms
 if TYPE_CHECKING:
     from freefim.free.nested.law import NestedCovariances
 
-__all__ = ["find_bands", "nested_atoms"]
+__all__ = ["find_bands", "nested_atoms", "top_edge"]
 
 Array = NDArray[np.float64]
 
 _PER_DECADE, _ACROSS = 16, 240
 _NEAREST = 1e-13  # to the shift, relative to the scale, that the line is looked at
+_DIPS, _PARTS, _SHALLOW = 10, 4, 0.9  # rounds, pieces, and depth of dips looked into for gaps
 _NARROWER = 6  # bisections before an edge is tried again
 _TRIES = 7
 _POLISHINGS = 30
@@ -70,23 +71,73 @@ def find_bands(system: System, bound: float, fine: int = 1) -> Pairs:
     ConvergenceError
         If an edge is not found.
     """
+    y, band = _scan(system, bound, fine)
+    if not band.any():
+        return ()
+    edges = [system.shift] if band[0] else []
+    edges += [_end(system, y, band, int(i)) for i in np.flatnonzero(band[1:] != band[:-1])]
+    if len(edges) % 2:
+        raise ConvergenceError(f"the ends of bands do not pair: {edges!r}")
+    return tuple(zip(edges[::2], edges[1::2], strict=True))
+
+
+def top_edge(system: System, bound: float) -> float:
+    """Right end of the continuous part, whatever lies below it; arguments as of `find_bands`.
+
+    Raises
+    ------
+    ConvergenceError
+        If it is not found.
+    """
+    y, band = _scan(system, bound, 1)
+    inside = np.flatnonzero(band[:-1] & ~band[1:])
+    if inside.size == 0:
+        raise ConvergenceError(f"no band ends between {system.shift!r} and {bound!r} above it")
+    return _end(system, y, band, int(inside[-1]))
+
+
+def _scan(system: System, bound: float, fine: int) -> tuple[Array, NDArray[np.bool_]]:
+    """Points, as distances from the shift, and which of them lie in a band."""
     low = _NEAREST * system.scale
     decades = np.log10(bound / low)
     far = low * (bound / low) ** np.linspace(0.0, 1.0, int(_PER_DECADE * fine * decades))
     inside = far[system.line(system.shift + far).band]
     if inside.size == 0:
-        return ()
+        return far, np.zeros(far.size, bool)
     y = np.unique(np.concatenate([far, np.linspace(inside[0], inside[-1], _ACROSS * fine)]))
+    y, density = _certain(system, y)
+    for _ in range(_DIPS):
+        dips = np.flatnonzero((density[1:-1] > 0.0) & _dips(density)) + 1
+        if dips.size == 0:
+            break
+        before = np.unique(np.concatenate([dips - 1, dips]))
+        parts = np.arange(1, _PARTS) / _PARTS
+        more = y[before, None] + (y[before + 1] - y[before])[:, None] * parts
+        extra, values = _certain(system, more.ravel())
+        order = np.argsort(np.concatenate([y, extra]))
+        y = np.concatenate([y, extra])[order]
+        density = np.concatenate([density, values])[order]
+    return y, density > 0.0
+
+
+def _end(system: System, y: Array, band: NDArray[np.bool_], i: int) -> float:
+    """The edge between the points i and i + 1 of a scan."""
+    gap, within = (y[i + 1], y[i]) if band[i] else (y[i], y[i + 1])
+    return _edge(system, float(gap), float(within))
+
+
+def _certain(system: System, y: Array) -> tuple[Array, Array]:
+    """Points, from the shift, that are known to be in a band or a gap, and the density there."""
     found = system.line(system.shift + y)
     known = found.band | found.gap
-    y, band = y[known], found.band[known]
-    edges = [system.shift] if band[0] else []
-    for i in np.flatnonzero(band[1:] != band[:-1]):
-        gap, within = (y[i + 1], y[i]) if band[i] else (y[i], y[i + 1])
-        edges.append(_edge(system, float(gap), float(within)))
-    if len(edges) % 2:
-        raise ConvergenceError(f"the ends of bands do not pair: {edges!r}")
-    return tuple(zip(edges[::2], edges[1::2], strict=True))
+    return y[known], np.where(found.band, -found.cauchy.imag / np.pi, 0.0)[known]
+
+
+def _dips(density: Array) -> NDArray[np.bool_]:
+    """Whether a gap may hide beside a point: lower than one neighbour by far, than none higher."""
+    left, middle, right = density[:-2], density[1:-1], density[2:]
+    low = (middle <= left) & (middle <= right)
+    return np.asarray(low & (middle < _SHALLOW * np.maximum(left, right)))
 
 
 def _edge(system: System, gap: float, within: float) -> float:

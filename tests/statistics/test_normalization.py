@@ -322,7 +322,7 @@ SPEC = [
     (OutputBatchNorm, SIZE, dict(kind="layer"), "kind must be .* got 'layer'"),
     (OutputBatchNorm, SIZE, dict(deviations=(1.0,)), "one number for each of outputs=2"),
     (OutputBatchNorm, SIZE, dict(deviations=(1.0, 0.0)), r"deviations\[1\] must be > 0"),
-    (OutputBatchNorm, SIZE, MEAN | dict(deviations=(1, 1)), "left out for mean subtraction"),
+    (OutputBatchNorm, SIZE, MEAN | dict(deviations=(1, 2)), "left out for mean subtraction"),
     (OutputBatchNorm, (10, 0, 2), {}, "samples must be an integer >= 1, got 0"),
     (OutputBatchNorm, (10, 5, 0), {}, "outputs must be an integer >= 1, got 0"),
     (OutputLayerNorm, (10, 5, 1), {}, "outputs must be >= 2 for layer normalisation, got 1"),

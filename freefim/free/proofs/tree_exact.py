@@ -27,7 +27,9 @@ from freefim.free.trees.nodes import (
     Square,
 )
 
-__all__ = ["exact_law", "is_positive"]
+__all__ = ["exact_law", "is_positive", "unmoved"]
+
+_LARGEST_POWER = Fraction(2)
 
 _CLOSED = (
     PointMass, Atomic, Empirical, Uniform, Cauchy, Semicircle, FreePoisson, NamedLaw, Affine,
@@ -50,8 +52,7 @@ def exact_law(law: Law) -> Law:
         If a leaf is known in double precision only.
     """
     if isinstance(law, ChainLaw):
-        tree = tree_of_chain(law.chain)
-        return exact_law(tree)
+        return exact_law(tree_of_chain(law.chain))
     if isinstance(law, Computed) or not isinstance(law, _CLOSED):
         raise ConvergenceError(
             f"a law that is known in double precision only has no proofs: {law!r}"
@@ -62,14 +63,52 @@ def exact_law(law: Law) -> Law:
     if isinstance(made, Atomic):
         total = sum(made.masses)
         object.__setattr__(made, "masses", tuple(mass / total for mass in made.masses))
-    if isinstance(made, MultiplicativePower):
-        inner, rest = made.law, made.exponent
-        while rest > 2:
-            inner, rest = MultiplicativePower(inner, Fraction(2)), rest / 2
-        made = MultiplicativePower(inner, rest)
-    if not isinstance(made, Law):
-        raise AssertionError(made)
-    return made
+    return _normal(made)
+
+
+def _normal(law: Law) -> Law:
+    """The law in terms of moves that have proofs, scaling and shift last."""
+    match law:
+        case MarchenkoPastur():
+            return law
+        case NamedLaw():
+            return exact_law(law.construction)
+        case FreePower(inner, exponent):
+            return Affine(_normal(Compressed(inner, 1 / exponent)), exponent, Fraction(0))
+        case Compressed(inner, ratio) if ratio == 1:
+            return inner
+        case MultiplicativePower(inner, exponent):
+            while exponent > _LARGEST_POWER:
+                inner, exponent = MultiplicativePower(inner, _LARGEST_POWER), exponent / 2
+            return inner if exponent == 1 else MultiplicativePower(inner, exponent)
+        case FreeSum(left, right):
+            return _sum(left, right)
+        case FreeProduct(left, right):
+            return _product(left, right)
+    return law
+
+
+def _sum(left: Law, right: Law) -> Law:
+    for law, other in ((left, right), (right, left)):
+        match other:
+            case PointMass(location):
+                return Affine(law, Fraction(1), location)
+            case Semicircle(variance, mean) if mean != 0:
+                return Affine(FreeSum(law, Semicircle(variance, Fraction(0))), Fraction(1), mean)
+            case MarchenkoPastur(ratio):
+                return FreeSum(law, FreePoisson(1 / ratio, ratio))
+    return FreeSum(left, right)
+
+
+def _product(left: Law, right: Law) -> Law:
+    for law, other in ((left, right), (right, left)):
+        match other:
+            case PointMass(location):
+                return Affine(law, location, Fraction(0)) if location != 0 else other
+            case FreePoisson(rate, jump):
+                product = FreeProduct(law, MarchenkoPastur(1 / rate))
+                return Affine(product, rate * jump, Fraction(0))
+    return FreeProduct(left, right)
 
 
 def _exact(name: str, value: Any) -> Any:
@@ -81,6 +120,13 @@ def _exact(name: str, value: Any) -> Any:
         return exact(name, value)
     except SpecError:
         raise SpecError(f"a proof needs rational numbers, got {name}={value!r}") from None
+
+
+def unmoved(law: Law) -> Law:
+    """An exact law before the moves that keep the line real."""
+    while isinstance(law, Affine | Padded | Inverse | SingularValues | Square):
+        law = law.law
+    return law
 
 
 def is_positive(law: Law) -> bool:

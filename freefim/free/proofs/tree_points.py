@@ -11,7 +11,8 @@ from freefim.free.proofs.balls import box
 from freefim.free.proofs.tree_sheet import Heights, sides
 from freefim.free.proofs.tree_system import System
 
-__all__ = ["BITS", "Centre", "Point", "Points", "box_of_root"]
+__all__ = ["BITS", "Centre", "Point", "Points", "box_of_root", "inverse_derivative", "polished",
+           "tangent"]
 
 BITS = 128
 _HEIGHTS = (1e-4, 1e-7, 1e-10)  # above the real line, of the scale of the point: where to start
@@ -149,6 +150,29 @@ def polished(system: System, target: Any, start: Centre) -> Centre | None:
         if size < 2.0 ** (-BITS / 2 - 8):
             return Centre(unknowns, start.roots)
     return None
+
+
+def inverse_derivative(system: System, centre: Centre) -> Any:
+    """Matrix near the inverse derivative of all equations at a centre.
+
+    Raises
+    ------
+    ZeroDivisionError, ValueError
+        Where there is none.
+    """
+    points, rows = system.run(centre.unknowns, centre.roots)
+    return _matrix(rows, points).inv().mid()
+
+
+def tangent(system: System, centre: Centre) -> list[Any] | None:
+    """Derivatives of the unknowns along the target, near a centre."""
+    size = len(centre.unknowns)
+    try:
+        points, rows = system.run(centre.unknowns, centre.roots)
+        along = _matrix(rows, points).solve(acb_mat(size, 1, [0] * (size - 1) + [1]))
+    except (ZeroDivisionError, ValueError):
+        return None
+    return [along[k, 0] for k in range(size)]
 
 
 def box_of_root(

@@ -91,6 +91,8 @@ def sides(system: System, heights: Heights) -> list[int] | None:
             return None
         if not (root and band) and not heights.height(place) * side > 0:
             return None
+        if not band and not heights.points[place][0].imag.contains(0):
+            return None
         if node.leaf is not None and not band and not _outside(heights.points[place]):
             return None
         for below in node.inputs:

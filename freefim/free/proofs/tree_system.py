@@ -24,7 +24,6 @@ from freefim.free.proofs.tree_exact import is_positive
 from freefim.free.trees.nodes import (
     Affine,
     Compressed,
-    FreePower,
     FreeProduct,
     FreeSum,
     Inverse,
@@ -95,11 +94,13 @@ class System:
         )
         return len(self.nodes) - 1
 
-    def run(self, unknowns: list[Ball], roots: dict[int, complex]) -> tuple[list[Any], list[Any]]:
+    def run(
+        self, unknowns: list[Ball], roots: dict[int, complex], along: int | None = None
+    ) -> tuple[list[Any], list[Any]]:
         """Points (z, dz, g, dg) of every step, and rows (error, derivative) of the joins.
 
         Derivatives are matrices of one row. `roots` says which square root is taken at a place.
-        Unknowns that are series give series, without derivatives.
+        Unknowns that are series give series, with the derivatives along one of them.
 
         Raises
         ------
@@ -115,8 +116,9 @@ class System:
             if node.leaf is not None:
                 w = unknowns[count]
                 g, slope = _transform(node.leaf, numbers, w)
-                unit = acb(0) if series else acb_mat(1, size, _unit(count, size))
-                points.append((w, unit, g, unit if series else slope * unit))
+                unit = (acb(int(count == along)) if series
+                        else acb_mat(1, size, _unit(count, size)))  # fmt: skip
+                points.append((w, unit, g, slope * unit))
                 count += 1
             elif node.kind in JOINS:
                 (z, dz, g, dg), (v, dv, h, dh) = (points[k] for k in node.inputs)
@@ -272,22 +274,17 @@ def _emit(system: System, law: Law) -> int:
             return _sum(system, left, right)
         case FreeProduct(left, right):
             return _product(system, left, right)
-    place = _emit(system, law.law)  # type: ignore[attr-defined]
+    _emit(system, law.law)  # type: ignore[attr-defined]
     match law:
         case Affine(_, scale, shift):
             return system.add("affine", scale, shift)
         case Compressed(_, ratio):
-            return place if ratio == 1 else system.add("corner", ratio)
+            return system.add("corner", ratio)
         case Padded(_, ratio):
             return system.add("padding", ratio)
-        case FreePower(_, exponent):
-            if exponent == 1:
-                return place
-            system.add("corner", 1 / Fraction(exponent))
-            return system.add("affine", exponent, Fraction(0))
         case MultiplicativePower(inner, exponent):
             _check_positive("a multiplicative power", inner)
-            return place if exponent == 1 else system.add("multiplicative_power", exponent)
+            return system.add("multiplicative_power", exponent)
         case Inverse(inner):
             # a number that no formula needs says that the law lives on [0, ∞)
             return system.add("inverse", *([Fraction(1)] if is_positive(inner) else []))
@@ -304,19 +301,12 @@ def _sum(system: System, left: Law, right: Law) -> int:
     """Partners with a simple R-transform are moves and need no unknown."""
     for law, other in ((left, right), (right, left)):
         match other:
-            case PointMass(location):
+            case Semicircle(variance):
                 _emit(system, law)
-                return system.add("affine", Fraction(1), location)
-            case Semicircle(variance, mean):
-                _emit(system, law)
-                system.add("semicircle", variance)
-                return system.add("affine", Fraction(1), mean)
+                return system.add("semicircle", variance)
             case FreePoisson(rate, jump):
                 _emit(system, law)
                 return system.add("free_poisson", rate, jump)
-            case MarchenkoPastur(ratio):
-                _emit(system, law)
-                return system.add("free_poisson", 1 / Fraction(ratio), ratio)
     return system.join("sum", _emit(system, left), _emit(system, right))
 
 
@@ -324,19 +314,12 @@ def _product(system: System, left: Law, right: Law) -> int:
     """Partners with a simple S-transform are moves and need no unknown."""
     for law, other in ((left, right), (right, left)):
         match other:
-            case PointMass(location) if location != 0:
-                _emit(system, law)
-                return system.add("affine", location, Fraction(0))
             case Atomic((low, high), (rest, mass)) if 0 in (low, high):
                 _emit(system, law)
                 return system.add("projection", *((mass, high) if low == 0 else (rest, low)))
             case MarchenkoPastur(ratio):
                 _emit(system, law)
                 return system.add("marchenko_pastur", ratio)
-            case FreePoisson(rate, jump):
-                _emit(system, law)
-                system.add("marchenko_pastur", 1 / Fraction(rate))
-                return system.add("affine", rate * jump, Fraction(0))
     _check_positive("a free product", left)
     _check_positive("a free product", right)
     return system.join("product", _emit(system, left), _emit(system, right))

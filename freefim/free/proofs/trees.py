@@ -12,11 +12,12 @@ from freefim.free.law import Law
 from freefim.free.laws.given import Cauchy, Uniform
 from freefim.free.proofs.balls import ball, enclosure, precision
 from freefim.free.proofs.enclosure import Enclosure
-from freefim.free.proofs.tree_exact import exact_law
+from freefim.free.proofs.tree_edges import prove_edges
+from freefim.free.proofs.tree_exact import exact_law, is_positive, unmoved
 from freefim.free.proofs.tree_mass import mass_above
 from freefim.free.proofs.tree_points import BITS, Points
 from freefim.free.proofs.tree_system import Node, atoms_of, compile_exact
-from freefim.free.proofs.tree_tail import pulled
+from freefim.free.proofs.tree_tail import pulled, pushed
 from freefim.free.trees.atoms import tree_atoms
 
 __all__ = ["TreeProver", "tree_prover"]
@@ -82,6 +83,23 @@ class TreeProver:
             return _leaf_mass_above(self._leaf, x)
         return mass_above(self.system, self.points.at(x), x)
 
+    @_in_balls
+    def edges(self) -> tuple[Enclosure, ...]:
+        """Ends of the bands, ascending: all of them.
+
+        Each interval holds one edge; one around a hard edge holds one at least.
+        """
+        leaf = self._leaf
+        if leaf is not None:
+            ends = [ball(leaf.leaf.left), ball(leaf.leaf.right)] if isinstance(
+                leaf.leaf, Uniform) else []  # fmt: skip
+            return tuple(map(enclosure, pushed(self.tail, ends)))
+        inner = unmoved(self.law)
+        found = prove_edges(
+            self.points, inner.bands, _rational(inner), positive=is_positive(inner)
+        )
+        return tuple(map(enclosure, pushed(self.tail, found)))
+
     def atoms(self) -> tuple[tuple[Enclosure, Enclosure], ...]:
         """Point masses (location, mass), by the exact rules.
 
@@ -90,13 +108,38 @@ class TreeProver:
         ConvergenceError
             If the place of one is not rational.
         """
-        found = tree_atoms(self.law)
-        for location, _ in found:
-            if isinstance(location, float):
-                raise ConvergenceError(f"the place of the atom at {location!r} is not rational")
         return tuple(
-            (Enclosure(location, location), Enclosure(mass, mass)) for location, mass in found
+            (Enclosure(location, location), Enclosure(mass, mass))
+            for location, mass in _rational(self.law)
         )
+
+    def support(self) -> tuple[Enclosure, Enclosure]:
+        """Smallest and largest point of the support, atoms included.
+
+        Raises
+        ------
+        ConvergenceError
+            As for `edges` and `atoms`, or if the support is not bounded.
+        """
+        ends = [*self.edges(), *(place for place, _ in self.atoms())]
+        if not ends:
+            raise ConvergenceError("the support of a Cauchy law is the whole line")
+        return (min(ends, key=lambda end: end.lower), max(ends, key=lambda end: end.upper))
+
+
+def _rational(law: Law) -> list[tuple[Fraction, Fraction]]:
+    """Atoms of an exact law by the exact rules.
+
+    Raises
+    ------
+    ConvergenceError
+        If the place of one is not rational.
+    """
+    found = tree_atoms(law)
+    for location, _ in found:
+        if isinstance(location, float):
+            raise ConvergenceError(f"the place of the atom at {location!r} is not rational")
+    return [(Fraction(location), Fraction(mass)) for location, mass in found]
 
 
 def tree_prover(law: Law) -> TreeProver:

@@ -99,7 +99,7 @@ def pair_moments(
         raise SpecError(f"correlation must be within [-1, 1], got {correlation!r}")
     q, c = np.broadcast_arrays(q, c)
     flat, c = q.ravel(), c.ravel()
-    found = pair_rule(phi, flat, c, 1.0 - c)
+    found = pair_rule(phi, flat, c, 1.0 - c, *same_moments(phi, flat))
     product, gap, slope = (x.reshape(q.shape) for x in (found.product, found.gap, found.slope))
     return PairMoments(product, gap, slope, found.error)
 
@@ -112,9 +112,13 @@ def same_moments(phi: Activation, q: Array) -> tuple[Array, Array]:
     return np.array(second), np.array(slope)
 
 
-def pair_rule(phi: Activation, q: Array, c: Array, d: Array) -> PairMoments:
-    """Moments at variances q > 0, correlations c and distances d = 1 - c; arrays of one axis."""
-    second, square = same_moments(phi, q)
+def pair_rule(
+    phi: Activation, q: Array, c: Array, d: Array, second: Array, square: Array
+) -> PairMoments:
+    """Moments at variances q > 0, correlations c and distances d = 1 - c; arrays of one axis.
+
+    `second` and `square` are the `same_moments` at q.
+    """
     found = _rule(phi, q, c, d, second, square)
     equal = d == 0.0
     return PairMoments(

@@ -327,7 +327,7 @@ def _run(
             phi = net.activations[layer]
             same[layer + 1], slopes[layer] = same_moments(phi, q)
             _alive("second moment", same[layer + 1], layer + 1)
-            found = pair_rule(phi, q, c, d)
+            found = pair_rule(phi, q, c, d, same[layer + 1], slopes[layer])
             cross[layer + 1], cross_slopes[layer] = found.product, found.slope
             gap, error = found.gap, max(error, found.error)
     back, cross_back = np.ones((2, depth, pairs))

@@ -9,17 +9,14 @@ the law of one block, and blocks multiply freely.
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import partial, reduce
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from freefim.errors import SpecError
-from freefim.free.chains.chain import Chain, Product
-from freefim.free.chains.chain_law import ChainLaw
 from freefim.free.law import Law
-from freefim.free.laws.given import Atomic
+from freefim.free.laws.given import PointMass
 from freefim.free.leaves.leaf import Leaf
-from freefim.free.trees.algebra import free_product, free_sum
+from freefim.free.perturbed.law import Block, perturbed_identity
 from freefim.networks.activations import Activation
 from freefim.networks.checks import Number, finite_number
 from freefim.networks.gates import gate_law, realised_gate
@@ -30,8 +27,6 @@ if TYPE_CHECKING:
     from freefim.montecarlo.empirical import EmpiricalSpectrum
 
 __all__ = ["ResidualJacobian"]
-
-_HALF = Fraction(1, 2)
 
 
 @dataclass(frozen=True)
@@ -94,7 +89,7 @@ class ResidualJacobian(Spectrum):
             variance = weight_std**2 * moments + bias_std**2
             gates.append(gate_law(activation, variance))
             moments += float(self.branch_scale) ** 2 * activation.second_moment(variance)
-        return self._law(gates)
+        return self._law(gates, f"{self!r}.law()")
 
     def conditional_law(self, replica: Any) -> Law:
         """Law of one sampled network: that of its realised gates."""
@@ -149,18 +144,10 @@ class ResidualJacobian(Spectrum):
             )
         ]
 
-    def _law(self, gates: list[Leaf]) -> Law:
+    def _law(self, gates: list[Leaf], expression: str | None = None) -> Law:
         blocks = [
-            _block(gate, ensemble, (float(self.branch_scale) * weight_std) ** 2)
+            Block(gate, (float(self.branch_scale) * weight_std) ** 2, ensemble == "gaussian")
             for gate, (_, ensemble, weight_std, _) in zip(gates, self._layers(), strict=True)
         ]
-        return reduce(free_product, blocks)
-
-
-def _block(gate: Leaf, ensemble: str, gain: float) -> Law:
-    """Law of (1 + X)(1 + X)ᵀ, X Xᵀ of the law gain·gate, times Marchenko–Pastur if Gaussian."""
-    branch: Any = gain * ChainLaw(Chain(1, (Product(gate),)))
-    if ensemble == "gaussian":
-        branch = branch.rectangular(1, 1)
-    signs = Atomic((-1, 1), (_HALF, _HALF))
-    return free_sum(signs, branch.symmetrised()).square()
+        moving = tuple(block for block in blocks if block.gate.maximum > 0.0)
+        return perturbed_identity(moving, expression) if moving else PointMass(1)

@@ -1,0 +1,1 @@
+"""Products of 1 + X, X with singular vectors in free directions."""

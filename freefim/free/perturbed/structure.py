@@ -1,0 +1,131 @@
+"""Atoms, bands and edges of products of 1 + X."""
+
+from itertools import pairwise
+
+import numpy as np
+
+from freefim.errors import ConvergenceError
+from freefim.free.perturbed.line import Line
+from freefim.free.perturbed.system import Array, Point, System
+from freefim.free.solution import Pairs
+
+__all__ = ["MARGINAL", "find_bands", "mass_at_one"]
+
+#: Mass that is 0 up to rounding.
+MARGINAL = 1e-12
+
+_DECADES, _COARSE = 60, 4  # below the bound, and points of each
+_PER_DECADE, _ACROSS = 40, 200
+_NEAREST = 28  # halves of decades towards 1
+
+_NARROWER, _TRIES = 6, 8
+_POLISHINGS, _CLOSE, _BESIDE, _NUDGE = 30, 1e-7, 1e-3, 1e-6
+
+
+def mass_at_one(system: System) -> float:
+    """Mass at 1 of what no block turns: at most 0 if there is no atom."""
+    still = np.array([2.0 * dict(leaf.atoms).get(0.0, 0.0) - 1.0 for leaf in system.leaves])
+    return float(1.0 - (system.counts * (1.0 - still)).sum())
+
+
+def find_bands(line: Line, fine: int = 1) -> Pairs:
+    """Intervals of the continuous part, by a scan that every point of is certain.
+
+    Parameters
+    ----------
+    line : Line
+    fine : int
+        Factor of the number of points.
+
+    Raises
+    ------
+    ConvergenceError
+        If an edge is not found.
+    """
+    bound = line.system.bound
+    far = bound * 10.0 ** -np.linspace(0.0, _DECADES, _DECADES * _COARSE * fine)
+    _, band, _ = line.look(far)
+    if not band.any():
+        low, high = 1.0, 1.0
+    else:
+        low, high = far[band].min(), far[band].max()
+    low, high = max(low / 10.0, 1e-6 * high), min(10.0 * high, bound)
+    near = 10.0 ** -np.linspace(0.0, 0.5 * _NEAREST, 2 * _NEAREST)
+    points = [
+        far,
+        np.geomspace(low, high, 2 + int(_PER_DECADE * fine * np.log10(high / low))),
+        np.linspace(low, high, _ACROSS * fine),
+        1.0 - near[near < 1.0],
+        1.0 + near,
+    ]
+    x = np.unique(np.concatenate(points))
+    x = x[x <= bound]
+    _, band, gap = line.look(x)
+    known = band | gap
+    x, band = x[known], band[known]
+    edges = [0.0] if band[0] else []
+    marginal = abs(mass_at_one(line.system)) <= MARGINAL
+    for (before, was), (after, is_) in pairwise(zip(x.tolist(), band.tolist(), strict=True)):
+        if marginal and was and is_ and before < 1.0 < after:
+            edges += [1.0, 1.0]
+        elif was != is_:
+            if marginal and before < 1.0 < after:
+                edges.append(1.0)
+            else:
+                edges.append(_edge(line, *((after, before) if was else (before, after))))
+    if len(edges) % 2:
+        raise ConvergenceError(f"the ends of bands do not pair: {edges!r}")
+    return tuple(zip(edges[::2], edges[1::2], strict=True))
+
+
+def _edge(line: Line, gap: float, within: float) -> float:
+    """The edge between a point of a gap and one of a band."""
+    for _ in range(_TRIES):
+        point, _, is_gap = line.look(np.array([gap]))
+        if is_gap[0]:
+            edge = _polished(line.system, point)
+            if min(gap, within) < edge < max(gap, within):
+                # the points next to it must lie where they belong
+                beside = edge + _BESIDE * (np.array([gap, within]) - edge)
+                _, bands, gaps = line.look(beside)
+                if gaps[0] and bands[1]:
+                    return edge
+        for _ in range(_NARROWER):
+            middle = 0.5 * (gap + within)
+            _, in_band, in_gap = line.look(np.array([middle]))
+            if in_band[0]:
+                within = middle
+            elif in_gap[0]:
+                gap = middle
+            else:
+                break
+    raise ConvergenceError(f"the edge between {gap!r} and {within!r} was not found")
+
+
+def _polished(system: System, point: Point) -> float:
+    """Place at which d log z/dP vanishes, by Newton along the curve of solved blocks.
+
+    """
+    point = Point(point.w.real + 0j, point.r.real + 0j, point.p.real + 0j)
+    best, smallest = float("nan"), _CLOSE
+    nothing = np.zeros(1, complex)
+    with np.errstate(all="ignore"):
+        for _ in range(_POLISHINGS):
+            state = system.state(point, nothing)
+            unit = _NUDGE / float(max(abs(state.along.w / point.w).max(), abs(state.along.r / point.r).max(), abs(1.0 / point.p).max()))
+            up, down = (system.state(point.moved(state.along, way), nothing).stretch.real for way in (unit, -unit))
+            along = (up - down) / (2.0 * unit)
+            bent = system.state(point.moved(state.repair), nothing).stretch.real - state.stretch.real
+            length = -(state.stretch.real + bent) / along
+            step = state.repair.moved(state.along, length)
+            change = float(max(abs(step.w / point.w).max(), abs(step.r / point.r).max(), abs(step.p / point.p).max()))
+            if not np.isfinite(change):
+                break
+            if change < smallest:
+                best, smallest = float(np.exp(state.log_z.real[0])), change
+            elif smallest < _CLOSE:
+                break
+            point = point.moved(step, min(1.0, 0.3 / change) if change > 0.0 else 1.0)
+            point = Point(point.w.real + 0j, point.r.real + 0j, point.p.real + 0j)
+    return best
+

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 _PUBLIC = {
+    "advice": ("LearningRate", "learning_rate"),
     "errors": ("ConvergenceError", "MissingExtraError", "SpecError"),
     "tables": ("Table",),
     "free.law": ("Law",),
@@ -65,6 +66,7 @@ _PUBLIC = {
         "Softplus",
         "Tanh",
     ),
+    "interop.recorded": ("RecordedSpectrum",),
     "montecarlo.empirical": ("EmpiricalSpectrum",),
     "montecarlo.gradients": (
         "GradientEnsemble",

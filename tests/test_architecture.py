@@ -25,9 +25,10 @@ FLOORS = {
     "spectra": 5,
     "statistics": 5,
     "scans": 5,
-    "interop": 6,
-    "cli": 6,
-    "__main__": 7,  # the door: only calls the command line
+    "advice": 6,
+    "interop": 7,
+    "cli": 8,
+    "__main__": 9,  # the door: only calls the command line
     "": 6,
 }
 # The ground floor is one room, every other room is a folder or a file of its own.

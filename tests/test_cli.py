@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import freefim.cli.progress as progress_room
+from freefim.advice import learning_rate
 from freefim.cli import main
 from freefim.cli.progress import Progress
 from freefim.networks.network import Network
@@ -228,12 +229,32 @@ def test_plot_draws_and_nothing_else(folder, run):
     assert "<svg" in Path("b.svg").read_text()
 
 
-def test_learning_rate_prints_the_bare_number(folder, run):
+def test_learning_rate_prints_the_number_the_theorem_and_what_it_assumes(folder, run, ask):
     words = ["--width", 30, "--loss", "mean", "--outputs", 4, "--momentum", 0.5]
     code, out, _ = run("learning-rate", "relu.toml", *words)
     fim = ConditionalFIM(Network.from_toml("relu.toml"))
     assert code == 0
-    assert float(out) == fim.max_learning_rate(30, "mean", 4, 0.5)
+    number, *reasons = out.splitlines()
+    assert float(number) == fim.max_learning_rate(30, "mean", 4, 0.5)
+    numbers = ask("learning-rate", "relu.toml", *words)
+    assert numbers["max_learning_rate"] == numbers["unstable_above"] == float(number)
+    assert [numbers["theorem"], *numbers["assumptions"]] == [
+        line[len("  theorem  ") :] for line in reasons[1:]
+    ]
+
+
+def test_learning_rate_knows_batches_and_heads(folder, run, ask):
+    words = ["--width", 50, "--samples", 20, "--outputs", 3]
+    for head, names in [("softmax", "Neural Computation"), ("batch-norm", "NeurIPS")]:
+        numbers = ask("learning-rate", "relu.toml", *words, "--head", head)
+        net = Network.from_toml("relu.toml")
+        answer = learning_rate(net, 50, samples=20, outputs=3, head=head)
+        assert numbers["max_learning_rate"] == answer.value
+        assert numbers["unstable_above"] == answer.upper
+        assert names in numbers["theorem"]
+    code, out, _ = run("learning-rate", "relu.toml", *words, "--head", "batch-norm")
+    assert code == 0
+    assert f"unstable above {answer.upper!r}" in out
 
 
 def test_show_tells_order_parameters_and_derivation(folder, run, ask):
@@ -372,6 +393,13 @@ def test_an_input_without_a_whole_width_is_refused(folder, run):
         (("validate", "relu.toml"), ("validate", "--width")),
         (("validate", "relu.toml", "--width", "9", "--replicas", "1"), ("replicas", ">= 2")),
         (("learning-rate", "relu.toml"), ("width", "'sum'")),
+        (("learning-rate",), ("network file", "--torch")),
+        (("learning-rate", "relu.toml", "--torch", "m.pt"), ("--torch", "'relu.toml'")),
+        (("learning-rate", "relu.toml", "--width", "9", "--samples", "5"), ("outputs",)),
+        (
+            ("learning-rate", "relu.toml", "--width", "9", "--head", "softmax", "--loss", "mse"),
+            ("loss", "'mse'"),
+        ),
         (("learning-rate", "relu.toml", "--momentum", "nan"), ("--momentum", "'nan'", "[0, 1)")),
         (("learning-rate", "relu.toml", "--momentum", "1"), ("--momentum", "'1'", "[0, 1)")),
         (("plot", "relu.toml"), ("-o",)),
@@ -504,7 +532,7 @@ def test_the_module_is_the_program(folder):
     process = program("learning-rate", "relu.toml", "--width", 10)
     out, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (0, "")
-    assert float(out) > 0
+    assert float(out.splitlines()[0]) > 0
     process = program("show", "none.toml")
     out, err = process.communicate(timeout=120)
     assert (process.returncode, out) == (2, "")

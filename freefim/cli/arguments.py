@@ -107,14 +107,36 @@ def _parser() -> argparse.ArgumentParser:
     _outputs(validate, ".csv, .json, .npz, .parquet (table) or .png, .pdf, .svg (picture)")
     _sampling(validate, 8)
 
-    rate = _verb(verbs, "learning-rate", "largest stable learning rate on a single sample")
+    rate = _verb(verbs, "learning-rate", "largest stable learning rate, online or of a full batch")
     rate.add_argument(
-        "--loss", choices=["sum", "mean"], default="sum",
-        help="are the squared errors added or averaged over the outputs (sum)",
+        "--torch", metavar="FILE",
+        help="a module of torch.save instead of a network file, which runs no code of it; with "
+        "--input the answer is for its weights as they are",
+    )  # fmt: skip
+    rate.add_argument(
+        "--loss", choices=["sum", "mean", "mse"], default="sum",
+        help="half the squared errors, added or averaged over the outputs (sum); mse: averaged, "
+        "without the half",
+    )  # fmt: skip
+    rate.add_argument(
+        "--samples", type=_count, default=1, metavar="N",
+        help="number of samples of the full batch (1: online)",
+    )  # fmt: skip
+    rate.add_argument(
+        "--batch", choices=["mean", "sum"], default="mean",
+        help="are losses averaged or added over the samples (mean)",
+    )  # fmt: skip
+    rate.add_argument(
+        "--head", choices=["softmax", "batch-norm", "layer-norm"],
+        help="what stands on the linear outputs (nothing: squared errors)",
+    )  # fmt: skip
+    rate.add_argument(
+        "--input-correlation", type=_correlation, default=0.0, metavar="R",
+        help="correlation of two inputs (0: independent and centred)",
     )  # fmt: skip
     rate.add_argument(
         "--outputs", type=_count, metavar="C",
-        help="a fixed number of outputs; by default as many as the network has",
+        help="a number of outputs that does not grow with the width; by default the network's",
     )  # fmt: skip
     rate.add_argument(
         "--momentum", type=_momentum, default=0.0, metavar="MU", help="momentum in [0, 1) (0)"

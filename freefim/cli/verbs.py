@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from freefim._formats import plain
-from freefim.cli import NOT_COMPUTED, outputs, summaries
+from freefim.cli import NOT_COMPUTED, outputs, rates, summaries
 from freefim.cli.problem import Problem
 from freefim.cli.progress import Progress
 from freefim.cli.statistic import Question
@@ -95,21 +95,19 @@ def validate(arguments: Namespace) -> int:
 
 
 def learning_rate(arguments: Namespace) -> int:
-    """Print the largest stable learning rate: the bare number, or all that it depends on."""
-    problem = Problem.read(arguments)
-    if not isinstance(problem.spectrum, ConditionalFIM):
-        raise SpecError("learning-rate needs a network file")
+    """Print the largest stable learning rate, the theorem behind it and what it assumes."""
     with Progress("computing the law"):
-        rate = problem.spectrum.max_learning_rate(
-            problem.width, arguments.loss, arguments.outputs, arguments.momentum
-        )
-    numbers = summaries.network_numbers(problem) | {
-        "max_learning_rate": rate,
-        "loss": arguments.loss,
-        "outputs": arguments.outputs,
-        "momentum": arguments.momentum,
+        found, numbers = rates.answer(arguments)
+    numbers |= {
+        "max_learning_rate": found.value,
+        "unstable_above": found.upper,
+        **{name: getattr(arguments, name) for name in rates.CHOICES},
+        "theorem": found.theorem,
+        "assumptions": found.assumptions,
     }
-    return _say(arguments, numbers, [repr(rate)], [])
+    _, *reasons = str(found).splitlines()
+    bound = [] if found.upper == found.value else [f"  unstable above {found.upper!r}"]
+    return _say(arguments, numbers, [repr(found.value), *bound, *reasons], [])
 
 
 def plot(arguments: Namespace) -> int:

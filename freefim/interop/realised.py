@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from freefim.advice import LearningRate, online_rate
 from freefim.free.chains.chain import Affine, Chain, Corner, Gaussian, Move, Padding, Product
 from freefim.free.chains.chain_law import ChainLaw
 from freefim.networks.gates import realised_gate
@@ -108,6 +109,29 @@ class RealisedNetwork:
         if len(self.gates) == self.depth:
             moves.append(Product(realised_gate(self.gates[-1])))
         return ChainLaw(Chain(float(self.shifts[0]), tuple(moves)), tuple(ends))
+
+    def learning_rate(self, loss: str = "sum", momentum: float = 0.0) -> LearningRate:
+        """Largest stable learning rate on this sample, by the conditional law.
+
+        Parameters
+        ----------
+        loss, momentum
+            As of `freefim.learning_rate`.
+
+        Raises
+        ------
+        SpecError
+            If an argument is out of range.
+        ConvergenceError
+            If the law cannot be computed.
+        """
+        assumptions = (
+            "this network as it is: realised order parameters, gates and singular values",
+            "singular vectors of the weights in random directions: training aligns them",
+            "this input in every step",
+        )
+        top = self.width * self.law().support[1]
+        return online_rate(top, self.widths[-1], loss, momentum, assumptions)
 
 
 def _through(weights: WeightStatistics, shift: float) -> list[Move]:

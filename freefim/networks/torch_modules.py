@@ -18,7 +18,14 @@ from freefim.networks.activation_base import Activation
 from freefim.networks.network import Network
 from freefim.networks.weight_statistics import WeightStatistics
 
-__all__ = ["LinearLayer", "ModuleLayers", "input_vector", "read_module", "torch"]
+__all__ = [
+    "LinearLayer",
+    "ModuleLayers",
+    "input_vector",
+    "read_module",
+    "readable_modules",
+    "torch",
+]
 
 Array = NDArray[np.float64]
 
@@ -194,6 +201,13 @@ def read_module(
     if not layers:
         raise SpecError(f"module must hold a Linear layer, got {type(module).__name__} without")
     return ModuleLayers(tuple(layers))
+
+
+def readable_modules() -> list[type[Any]]:
+    """Return the classes of torch that `read_module` knows; MissingExtraError without torch."""
+    nn = torch().nn
+    silent = [nn.Identity, nn.Flatten, nn.Dropout, nn.AlphaDropout, nn.FeatureAlphaDropout]
+    return [nn.Sequential, nn.Linear, *silent, *_readers(nn)]
 
 
 def input_vector(values: Any, size: int) -> Array:

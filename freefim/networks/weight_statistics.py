@@ -74,7 +74,7 @@ class WeightStatistics:
             )
         rows, columns = weights.shape
         gram = weights @ weights.T if rows <= columns else weights.T @ weights
-        squares = np.linalg.eigvalsh(gram)
+        squares: Array = np.asarray(np.linalg.eigvalsh(gram), dtype=np.float64)
         squares[squares < len(squares) * np.finfo(float).eps * squares[-1]] = 0.0
         return cls(rows, columns, squares)
 

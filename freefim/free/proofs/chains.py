@@ -19,6 +19,7 @@ class ChainProver:
 
     def __init__(self, chain: Chain) -> None:
         self.program = compile_chain(chain)
+        self._roots: dict[Fraction, Root] = {}
 
     @property
     def structure(self) -> Structure:
@@ -60,12 +61,13 @@ class ChainProver:
 
     def root(self, x: Fraction) -> Root:
         """The physical root over a point of a band."""
-        band = self._band(x)
-        if band is None:
-            return certified_root(self.program, x)
-        with precision(128):
-            guess = band.guess(Curve(self.program), x)
-        return certified_root(self.program, x, guess)
+        if x not in self._roots:
+            guess = None
+            if (band := self._band(x)) is not None:
+                with precision(128):
+                    guess = band.guess(Curve(self.program), x)
+            self._roots[x] = certified_root(self.program, x, guess)
+        return self._roots[x]
 
     @cached_property
     def _structure(self) -> Structure | ConvergenceError:

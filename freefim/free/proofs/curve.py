@@ -1,8 +1,7 @@
 r"""The curve of a chain of projections, for balls and their power series.
 
-State: z, F = 1/G, and y = F/z = 1/(1 + m) where no shift has parted the two, so that atoms
-(F = 0), poles of F, and both at once at an atom at 0, are ordinary points. The formulas are those
-of `freefim.free.moves` divided out; the parameter is t = ω - start.
+State: z and F = 1/G, so that atoms (F = 0) are ordinary points; the parameter is t = ω - start.
+The formulas are those of `freefim.free.moves` in F.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -108,7 +107,7 @@ class Curve:
         Raises
         ------
         ValueError, ZeroDivisionError
-            When what follows a step is asked for and its divisor holds 0.
+            At a step whose divisor holds 0.
         """
         return _walk(self._start, self._steps[:depth], t)
 
@@ -129,39 +128,29 @@ class Curve:
 
 
 def _walk(start: Any, steps: Sequence[tuple[str, _Numbers]], t: Any) -> Iterator[Step]:
-    z, f, y = start + t, t, None
+    z, f = start + t, t
     for kind, numbers in steps:
-        if kind == "gate":
-            b, g = numbers
-            out = g * (z - b * f)
-            yield Step(kind, z, f, out)
-            y = f / z if y is None else y
-            f = y * out
-        elif kind == "gaussian":
-            c, s = numbers
-            level = (c - 1) + (z / f if y is None else 1 / y)
-            out = s * z * level
-            yield Step(kind, z, f, out)
-            f, y = s * c * z, c / level
-        elif kind == "corner":
-            (a,) = numbers
-            out = z - (1 - a) * f
-            yield Step(kind, z, f, out)
-            f, y = a * f, y if y is None else a * y / (1 - (1 - a) * y)
-        elif kind == "padding":
-            (a,) = numbers
-            out = z
-            yield Step(kind, z, f, out)
-            y = f / z if y is None else y
-            share = 1 / (a + (1 - a) * y)
-            f, y = share * f, share * y
-        else:
-            scale, shift = numbers
-            out = scale * z + shift
-            yield Step(kind, z, f, out)
-            f, y = scale * f, y if shift == 0 else None
-        z = out
+        out, after = _moved(kind, numbers, z, f)
+        yield Step(kind, z, f, out)
+        z, f = out, after
     yield Step("", z, f, z)
+
+
+def _moved(kind: str, numbers: _Numbers, z: Any, f: Any) -> tuple[Any, Any]:
+    """The point of the next law that belongs to a point of the last."""
+    match kind, numbers:
+        case "gate", (b, g):
+            out = g * (z - b * f)
+            return out, f * out / z
+        case "gaussian", (c, s):
+            return s * z * (c - 1 + z / f), s * c * z
+        case "corner", (a,):
+            return z - (1 - a) * f, a * f
+        case "padding", (a,):
+            return z, z * f / ((1 - a) * f + a * z)
+        case _, (scale, shift):
+            return scale * z + shift, scale * f
+    raise ValueError(f"no step {kind!r} of {numbers!r}")
 
 
 def mass_above(

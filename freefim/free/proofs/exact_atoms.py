@@ -1,79 +1,84 @@
-"""Point masses of a chain of projections, exactly, and what its law does at 0."""
+"""What is known exactly of a chain of projections: its atoms, its floor, where to cut."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from freefim.free.proofs.curve import Program
+from freefim.free.proofs.curve import Program, is_convolution
 
-__all__ = ["Bottom", "atoms_of", "bottoms", "lowest_edge"]
+__all__ = ["Exact", "exact_structure"]
+
+_ZERO, _ONE = Fraction(0), Fraction(1)
 
 
 @dataclass(frozen=True)
-class Bottom:
-    """A law on [0, ∞) at 0: the mass there, and whether bands reach down to 0."""
+class Exact:
+    """Exact structure of a law.
 
-    mass: Fraction
-    touching: bool
-
-    @property
-    def is_clear(self) -> bool:
-        """Whether 0 lies in the lowest gap and is no atom: z = 0 there, exactly once."""
-        return self.mass == 0 and not self.touching
-
-
-def atoms_of(program: Program) -> tuple[tuple[Fraction, Fraction], ...]:
-    """Atoms (location, mass), ascending."""
-    atoms = {program.start: Fraction(1)}
-    for kind, numbers in program.steps:
-        at_zero = atoms.get(Fraction(0), Fraction(0))
-        if kind == "gate":
-            atoms = {numbers[1] * x: p - numbers[0] for x, p in atoms.items()}
-            atoms[Fraction(0)] = max(at_zero, numbers[0])
-        elif kind == "gaussian":
-            atoms = {Fraction(0): 1 - (1 - at_zero) / numbers[0]}
-        elif kind == "corner":
-            atoms = {x: (p - (1 - numbers[0])) / numbers[0] for x, p in atoms.items()}
-        elif kind == "padding":
-            atoms = {x: numbers[0] * p for x, p in atoms.items()}
-            atoms[Fraction(0)] = numbers[0] * at_zero + 1 - numbers[0]
-        else:
-            atoms = {numbers[0] * x + numbers[1]: p for x, p in atoms.items()}
-        atoms = {x: p for x, p in atoms.items() if p > 0}
-    return tuple(sorted(atoms.items()))
-
-
-def bottoms(program: Program) -> Iterator[Bottom]:
-    """What the law does at 0 before each step and at the end.
-
-    A gate or a corner that takes out exactly the mass at 0, and a Gaussian matrix of exactly the
-    rank of the law, leave a band that starts at 0. A corner or Gaussian matrix of less than the
-    rank lifts the law off 0; a gate that takes out more than the mass at 0 leaves an isolated atom.
+    Attributes
+    ----------
+    atoms : tuple of (location, mass)
+        Ascending.
+    floor : Fraction or None
+        Where the lowest band starts, if it reached down to 0 before the last shifts.
+    cuts : tuple of int
+        Depths k at which z = 0 after k steps may be a pole of a later H inside a gap; -1 is t = 0.
+    unproved : int or None
+        Number of a padding that a convolution follows, which makes cuts in every gap.
     """
-    mass, touching = Fraction(int(program.start == 0)), False
-    yield Bottom(mass, touching)
-    for kind, numbers in program.steps:
-        if kind == "gate":
-            touching = mass == numbers[0] or (touching and mass > numbers[0])
-            mass = max(mass, numbers[0])
-        elif kind in ("gaussian", "corner"):
-            # the share of the rank that is left: of 1 in all
-            rank = (1 - mass) / numbers[0]
-            touching = rank == 1 or (touching and rank < 1)
-            mass = max(1 - rank, Fraction(0))
-        elif kind == "padding":
-            mass = numbers[0] * mass + 1 - numbers[0]
-        elif numbers[1] > 0:
-            mass, touching = Fraction(0), False
-        yield Bottom(mass, touching)
+
+    atoms: tuple[tuple[Fraction, Fraction], ...]
+    floor: Fraction | None
+    cuts: tuple[int, ...]
+    unproved: int | None
 
 
-def lowest_edge(program: Program) -> Fraction | None:
-    """Where the lowest band starts, if that is where 0 was: bands that reach down to it."""
-    place = None
-    for (kind, numbers), bottom in zip(program.steps, list(bottoms(program))[1:], strict=True):
+def exact_structure(program: Program) -> Exact:
+    """Follow what is at 0, and every atom from where it was born, through the steps.
+
+    Atoms are born at 0: where z = 0 after as many steps as their key says; those that a band
+    touches, which are no points of a gap, have keys below -1. A gate makes a pole of F at z = 0 if
+    0 is no atom and in a gap, which matters to a gate or corner right after it; a Gaussian matrix
+    has a pole at every atom off 0. At an atom of mass p a gate that takes out b has H' = 1 - b/p:
+    gates and corners that take out the mass of an atom close the gap there.
+    """
+    atoms = {-1: (program.start, _ONE)}
+    floor: Fraction | None = None
+    cuts: list[int] = []
+    pole: int | None = None
+    padded: int | None = None
+    unproved: int | None = None
+    for k, (kind, numbers) in enumerate(program.steps):
         if kind == "affine":
-            place = None if place is None else numbers[0] * place + numbers[1]
+            atoms = {key: (numbers[0] * x + numbers[1], p) for key, (x, p) in atoms.items()}
+            floor = None if floor is None else numbers[0] * floor + numbers[1]
+            continue
+        key, at_zero = next(((key, p) for key, (x, p) in atoms.items() if x == 0), (k, _ZERO))
+        off = {key: (x, p) for key, (x, p) in atoms.items() if x > 0}
+        clear = at_zero == 0 and floor != 0
+        if is_convolution(kind):
+            unproved = padded if unproved is None else unproved
+            taken = numbers[0] if kind == "gate" else 1 - numbers[0]
+            rank = (1 - at_zero) / (1 - taken)  # what is not 0, over the room for it
+            floor = _ZERO if rank == 1 or (floor == 0 and rank < 1) else None
+        if kind == "gate":
+            if pole is not None:
+                cuts.append(pole)
+            atoms = {key: (numbers[1] * x, p - taken) for key, (x, p) in off.items()}
+            key, at_zero = (k + 1, taken) if taken > at_zero else (key, at_zero)
+        elif kind == "corner":
+            if pole is not None:
+                cuts.append(pole)
+            atoms = {key: (x, (p - taken) / numbers[0]) for key, (x, p) in off.items()}
+            at_zero = 1 - min(rank, _ONE)
+        elif kind == "gaussian":
+            cuts += [key for key in off if key >= -1]
+            atoms, at_zero = {}, 1 - min(rank, _ONE)
         else:
-            place = Fraction(0) if bottom.touching else None
-    return place
+            padded = k
+            atoms = {key: (x, numbers[0] * p) for key, (x, p) in off.items()}
+            at_zero = 1 - numbers[0] * (1 - at_zero)
+        pole = k if kind == "gate" and clear else None
+        atoms = {key: (x, p) for key, (x, p) in atoms.items() if p > 0}
+        if at_zero > 0:
+            atoms[-2 - k if floor == 0 else key] = (_ZERO, at_zero)
+    return Exact(tuple(sorted(atoms.values())), floor, tuple(cuts), unproved)

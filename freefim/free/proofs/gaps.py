@@ -4,17 +4,15 @@ A real t belongs to a gap iff dz/dt > 0 after every convolution H. Between the p
 H' is concave in the z before it: a cell between two poles holds at most one gap.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
 from flint import arb, arb_series, ctx
 
 from freefim.errors import ConvergenceError
-from freefim.free.proofs.curve import Curve, Program, is_convolution
-from freefim.free.proofs.exact_atoms import bottoms
+from freefim.free.proofs.curve import Curve, is_convolution
+from freefim.free.proofs.exact_atoms import exact_structure
 
 __all__ = ["Cell", "Cut", "Edge", "cuts_of", "find_cells"]
 
@@ -46,9 +44,9 @@ class Probe:
 
 @dataclass(frozen=True)
 class Cut:
-    """A pole of some H: the zero of z after `depth` steps (None: t = 0), between two points."""
+    """A pole of some H: the zero of z after `depth` steps (-1: t = 0), between two points."""
 
-    depth: int | None
+    depth: int
     lower: Any
     upper: Any
 
@@ -100,60 +98,18 @@ def probe(curve: Curve, t: Any, depth: int | None = None) -> Probe:
     return Probe(1, -1, z, dz, ddz, arb(1))
 
 
-def needed_cuts(program: Program) -> list[int | None]:
-    """Where some H may have a pole inside a gap: after how many steps z = 0 there; None: t = 0.
-
-    A gate makes a pole of F at z = 0 if 0 is clear, which matters to a gate or corner right after
-    it. A Gaussian matrix has a pole at every atom away from 0; atoms are born at 0.
-    """
-    steps, levels = program.steps, list(bottoms(program))
-    found: list[int | None] = []
-    if program.start > 0 and _meets_gaussian(steps, Fraction(1), away=True):
-        found.append(None)
-    for k, (kind, numbers) in enumerate(steps):
-        later = [kind for kind, _ in steps[k + 1 :] if kind != "affine"]
-        newborn = levels[k + 1].mass
-        if kind == "gate":
-            if levels[k].is_clear and later and later[0] in ("gate", "corner"):
-                found.append(k)
-            if numbers[0] > levels[k].mass and _meets_gaussian(steps[k + 1 :], newborn):
-                found.append(k + 1)
-        elif levels[k].is_clear and newborn and _meets_gaussian(steps[k + 1 :], newborn):
-            found.append(k)
-        if kind == "padding" and any(map(is_convolution, later)):
-            raise ConvergenceError(
-                "the list of bands is not proved complete where a convolution follows a padding: "
-                f"step {k + 1} of {len(steps)}"
-            )
-    return found
-
-
-def _meets_gaussian(steps: Sequence[Any], mass: Fraction, away: bool = False) -> bool:
-    """Whether an atom of a mass, off 0 (`away`) or at 0 until a shift, lives to meet a Gaussian.
-
-    At an atom of mass p a gate or corner that takes out b has H' = 1 - b/p.
-    """
-    for kind, numbers in steps:
-        if kind == "affine":
-            away = away or numbers[1] > 0
-        elif kind == "gaussian":
-            return away
-        elif kind == "padding":
-            mass = mass * numbers[0]
-        elif away:
-            mass = mass - numbers[0] if kind == "gate" else mass - (1 - numbers[0])
-            if mass <= 0:
-                return False
-            mass = mass if kind == "gate" else mass / numbers[0]
-    return False
-
-
 def cuts_of(curve: Curve) -> list[Cut]:
     """Poles of the H inside gaps, ascending, each between two points."""
+    exact = exact_structure(curve.program)
+    if exact.unproved is not None:
+        raise ConvergenceError(
+            "the list of bands is not proved complete where a convolution follows a padding: "
+            f"step {exact.unproved + 1} of {len(curve.program.steps)}"
+        )
     cuts: list[Cut] = []
-    for depth in needed_cuts(curve.program):
-        if depth is None:
-            cuts.append(Cut(None, arb(0), arb(0)))
+    for depth in exact.cuts:
+        if depth < 0:
+            cuts.append(Cut(depth, arb(0), arb(0)))
         else:
             cuts.append(_zero(curve, depth, min((cut.lower for cut in cuts), default=arb(0))))
     cuts.sort(key=lambda cut: cut.lower)

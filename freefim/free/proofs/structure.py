@@ -11,7 +11,7 @@ from freefim.errors import ConvergenceError
 from freefim.free.proofs.balls import ball, enclosure, precision
 from freefim.free.proofs.curve import Curve, Program, mass_above
 from freefim.free.proofs.enclosure import Enclosure
-from freefim.free.proofs.exact_atoms import atoms_of, lowest_edge
+from freefim.free.proofs.exact_atoms import exact_structure
 from freefim.free.proofs.gaps import Cell, Cut, Edge, cuts_of, find_cells
 
 __all__ = ["Band", "Structure", "solve_structure"]
@@ -87,15 +87,15 @@ def solve_structure(program: Program) -> Structure:
 
 
 def _solved(curve: Curve, bits: int) -> Structure:
-    atoms = atoms_of(curve.program)
+    exact = exact_structure(curve.program)
+    atoms = exact.atoms
     cuts = cuts_of(curve)
     cells = find_cells(curve, cuts)
     rights = [cell.right for cell in cells if cell.right is not None]
     lefts = [cell.left for cell in cells if cell.left is not None]
     sides = list(zip(rights, lefts, strict=True))
-    lowest = lowest_edge(curve.program)
     bands = tuple(
-        _band(curve, edges, None if place else lowest) for place, edges in enumerate(sides)
+        _band(curve, edges, None if place else exact.floor) for place, edges in enumerate(sides)
     )
     ends = [end for band in bands for end in (band.left, band.right)]
     for left, right in pairwise(ends):

@@ -81,7 +81,7 @@ class Stretch:
         return Centre(unknowns, self.centre.roots)
 
     def is_open(self, reach: Any) -> bool:
-        """Prove that all points with \\|s\\| <= reach lie in a band."""
+        """Prove that all points from x - reach to x + reach lie in a band."""
         try:
             return self._is_open(arb(0, reach))
         except (ZeroDivisionError, ValueError):

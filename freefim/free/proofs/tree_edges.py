@@ -7,6 +7,7 @@
   ends but for the atoms between them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -57,7 +58,7 @@ class Edge:
 
 def prove_edges(
     points: Points,
-    bands: list[tuple[float, float]],
+    bands: Sequence[tuple[float, float]],
     atoms: list[tuple[Fraction, Fraction]],
     *,
     positive: bool,
@@ -144,7 +145,9 @@ class _Edges:
                 return None
         return self._made(fold.x, (inside, middle + step), (outside, middle - step))
 
-    def _made(self, x: Any, inside: tuple[Point, Fraction], outside: tuple[Point, Fraction]) -> Edge:
+    def _made(
+        self, x: Any, inside: tuple[Point, Fraction], outside: tuple[Point, Fraction]
+    ) -> Edge:
         above = mass_above(self.system, outside[0], ball(outside[1]))
         return Edge(x, inside[1], inside[0].centre, above, outside[1])
 
@@ -204,8 +207,8 @@ class _Edges:
             )  # fmt: skip
             if masses[k] - masses[k + 1] != held:
                 raise ConvergenceError(
-                    f"the gap between {low and float(low)!r} and {high and float(high)!r} holds the "
-                    f"mass {float(masses[k] - masses[k + 1])!r}, its atoms {float(held)!r}"
+                    f"the gap from {low and float(low)!r} to {high and float(high)!r} holds mass "
+                    f"{float(masses[k] - masses[k + 1])!r}, its atoms {float(held)!r}"
                 )
 
 

@@ -2,8 +2,8 @@ r"""Square-root edges: simple folds of the curve of a tree, proved with a neighb
 
 The joins tie the unknowns to one of them, w, and x = x(w) is the target. Over a box
 :math:`|w - w_0| \le \rho` the enclosure X₂ of x''/2 avoids 0. With :math:`x_1 = x'(w_0)`,
-:math:`m = \min|X_2|`, every z with :math:`|z - x_0| < \delta = \rho^2 m - |x_1|\rho` has exactly two
-roots in the box and none on its rim (Rouché): on one side of the one real critical value both are
+:math:`m = \min|X_2|`, every z with :math:`|z - x_0| < \delta = \rho^2 m - |x_1|\rho` has two
+roots in the disc and none on its rim (Rouché): on one side of the one real critical value both are
 real, on the other neither. If the proved points of the law at two such z, one on each side, have
 their unknowns in the box, the physical sheet stays there in between: the interval holds one edge.
 """
@@ -148,8 +148,8 @@ def _curve(system: System, centre: Centre, lead: int, reach: Any) -> list[Any] |
         # the line of the leading unknown says that it may be anywhere in its box
         spread = acb_mat(size, 1, [0] * (size - 1) + [across])
         one = acb_mat([[int(j == k) for k in range(size)] for j in range(size)])
-        image = (inverse * spread - start
-                 + (one - inverse * _tied(rows, lead, size)) * acb_mat(size, 1, around))  # fmt: skip
+        slack = one - inverse * _tied(rows, lead, size)
+        image = inverse * spread - start + slack * acb_mat(size, 1, around)
         if all(around[k].contains_interior(image[k, 0]) for k in range(size)):
             return [c[k] + (across if k == lead else image[k, 0]) for k in range(size)]
         radius = [2 * image[k, 0].abs_upper() for k in range(size)]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from flint import acb, acb_mat, arb
+from flint import acb, acb_mat
 
 from freefim.errors import ConvergenceError
 from freefim.free.precise.descent import descend
@@ -145,7 +145,7 @@ def polished(system: System, target: Any, start: Centre) -> Centre | None:
             abs(complex(step[k, 0])) / (abs(complex(u)) or 1.0) for k, u in enumerate(moved)
         )
         unknowns = moved
-        if not size < 1e6:  # noqa: PLR2004  (NaN too)
+        if not size < 1e6:  # NaN too
             return None
         if size < 2.0 ** (-BITS / 2 - 8):
             return Centre(unknowns, start.roots)

@@ -135,7 +135,7 @@ class System:
     def rough(self) -> Program:
         """The same steps in floats."""
         steps = [
-            Step(node.kind, node.inputs, () if node.kind == "inverse" else tuple(map(complex, node.numbers)),
+            Step(node.kind, node.inputs, _rough_numbers(node),
                  None if node.leaf is None else _rough_leaf(node.leaf), (False, False))
             for node in self.nodes
         ]  # fmt: skip
@@ -154,7 +154,7 @@ def _moved(node: Node, numbers: Any, point: Any, root: complex | None) -> Any:
         case "multiplicative_power":
             (exponent,) = numbers
             rest = z - 1 / g
-            factor = rest if node.numbers[0] == 2 else rest ** (exponent - 1)  # noqa: PLR2004
+            factor = rest if node.numbers[0] == 2 else rest ** (exponent - 1)
             return moves.multiplicative_power(*point, factor, exponent)
         case "marchenko_pastur":
             (ratio,) = numbers
@@ -216,6 +216,10 @@ def _transform(law: Law, numbers: Any, w: Ball) -> tuple[Ball, Ball]:
         share = mass * inverse
         g, slope = g + share, slope - share * inverse
     return g, slope
+
+
+def _rough_numbers(node: Node) -> tuple[complex, ...]:
+    return () if node.kind == "inverse" else tuple(map(complex, node.numbers))
 
 
 def _rough_leaf(law: Law) -> Callable[[complex], tuple[complex, complex]]:
@@ -288,7 +292,8 @@ def _emit(system: System, law: Law) -> int:
         case Inverse(inner):
             # a number that no formula needs says that the law lives on [0, ∞)
             return system.add("inverse", *([Fraction(1)] if is_positive(inner) else []))
-        case SingularValues():
+        case SingularValues(inner):
+            _check_positive("a square root", inner)
             return system.add("singular_values")
         case Square():
             return system.add("square")

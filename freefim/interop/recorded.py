@@ -1,4 +1,11 @@
-"""Spectra measured by other tools: eigenvalues, or nodes and weights, beside a law."""
+"""Spectra measured by other tools: eigenvalues, or nodes and weights, beside a law.
+
+What curvature tools of torch give, all without importing them: eigenvalues (``eigsh`` of an
+operator of curvlinops); nodes and weights of Lanczos quadratures, a row for each random vector
+(``density()`` of PyHessian; ``evals, evecs[0] ** 2`` of ``fast_lanczos`` of curvlinops); a smoothed
+density on a grid (``lanczos_approximate_spectrum`` of curvlinops, spectral densities of
+hessian-eigenthings).
+"""
 
 from __future__ import annotations
 
@@ -194,8 +201,11 @@ class RecordedSpectrum:
 
 def _finite(name: str, values: ArrayLike) -> Array:
     try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
+        array = np.asarray(values)
+        if np.iscomplexobj(array) and not array.imag.any():
+            array = array.real
+        array = array.astype(np.float64, casting="same_kind")
+    except (TypeError, ValueError, RuntimeError):
         raise SpecError(f"{name} must be an array of real numbers, got {values!r}") from None
     if array.size == 0 or not np.isfinite(array).all():
         raise SpecError(f"{name} must hold finite numbers, at least one, got {values!r}")

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from freefim.errors import ConvergenceError
 from freefim.interop.comparison import Comparison
 from freefim.interop.realised import RealisedNetwork
 from freefim.interop.recorded import RecordedSpectrum
@@ -73,6 +74,8 @@ def realised(module: Any, input: Any, activations: Declared = None) -> RealisedN
     ------
     SpecError
         At the first submodule that cannot be read, or if the input does not fit.
+    ConvergenceError
+        If the signal leaves the range of floating-point numbers.
     MissingExtraError
         If torch is not installed.
     """
@@ -86,6 +89,9 @@ def realised(module: Any, input: Any, activations: Declared = None) -> RealisedN
     if layers.layers[-1].nonlinearity is None:
         slopes.pop()
     moments = np.array([float(v @ v) / v.numel() for v in signals])
+    if not np.isfinite(moments).all():
+        lost = int(np.argmin(np.isfinite(moments)))
+        raise ConvergenceError(f"the signal of the network is not finite behind layer {lost}")
     sizes = np.array(layers.widths)
     biases = np.array([layer.linear.bias is not None for layer in layers.layers])
     return RealisedNetwork(

@@ -106,6 +106,12 @@ def test_equal_weights_are_none():
     assert weighted.moments(3) == pytest.approx(plain.moments(3))
 
 
+def test_real_numbers_come_in_many_types():
+    want = RecordedSpectrum([1.0, 2.0]).nodes.tolist()
+    for values in ([1, 2], np.array([2, 1], dtype=np.float32), np.array([1 + 0j, 2]), (2.0, 1)):
+        assert RecordedSpectrum(values).nodes.tolist() == want
+
+
 def test_quantiles_stand_for_weights_to_their_resolution():
     rng = np.random.default_rng(1)
     spectrum = RecordedSpectrum(rng.random(30) * 4, rng.random(30))
@@ -135,6 +141,8 @@ def test_the_spectrum_is_a_value_that_cannot_be_written_to():
         (lambda: RecordedSpectrum([]), "nodes must hold"),
         (lambda: RecordedSpectrum([1.0, np.nan]), "nodes must hold finite"),
         (lambda: RecordedSpectrum(["a"]), "real numbers"),
+        (lambda: RecordedSpectrum([1 + 1j]), "real numbers"),
+        (lambda: RecordedSpectrum([[1, 2], [3]]), "real numbers"),
         (lambda: RecordedSpectrum([1, 2], [1]), "weights must be"),
         (lambda: RecordedSpectrum([1, 2], [1, -1]), "weights must be"),
         (lambda: RecordedSpectrum([1, 2], [0, 0]), "weights must be"),

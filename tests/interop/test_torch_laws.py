@@ -8,6 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 nn = torch.nn
 
+from freefim.errors import ConvergenceError  # noqa: E402
 from freefim.interop import torch as interop  # noqa: E402
 
 
@@ -141,3 +142,29 @@ def test_the_recorded_network_of_curvlinops_has_the_same_exact_spectrum():
     recorded = np.array(record["ggn"]["eigenvalues"]) / (2 * report.network.width)
     np.testing.assert_allclose(report.spectrum.eigenvalues, recorded, rtol=1e-9)
     assert report.law.distance(recorded, "ks") < 3 * report.null_ks
+
+
+def test_a_network_that_is_dead_or_explodes_says_so():
+    dead = chain(nn.ReLU(), gaussian(1.0), (20, 20, 20, 20))
+    with torch.no_grad():
+        dead[0].weight.copy_(-dead[0].weight.abs())
+    report = interop.compare(dead, torch.ones(20))
+    # every gate of the first layer is closed, and nothing is left to enter the others
+    assert report.law.atoms == ((0.0, 1.0),)
+    assert report.spectrum.nodes.tolist() == [0.0] * 20
+    assert report.wasserstein == 0
+    wild = chain(nn.ReLU(), gaussian(1e200), (20, 20, 20, 20)).double()
+    with pytest.raises(ConvergenceError, match="not finite behind layer"):
+        interop.realised(wild, torch.ones(20))
+
+
+def test_a_module_is_left_as_it_was():
+    module = chain(nn.Tanh(), gaussian(1.5), (30, 30, 30), 0.1)
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    interop.compare(module, torch.ones(30, requires_grad=True))
+    for name, value in module.state_dict().items():
+        assert value.dtype == torch.float32
+        assert torch.equal(value, before[name])
+    assert all(parameter.grad is None for parameter in module.parameters())
+    with torch.no_grad():
+        assert interop.compare(module, torch.ones(30)).ks < 1

@@ -25,6 +25,10 @@ from freefim.networks.smooth import ELU, GELU, Erf, Sine
 __all__ = ["PairMoments", "pair_moments", "pair_rule", "same_moments"]
 
 _TWO_OVER_PI = 2.0 / math.pi
+# Above this variance erf is a sign and GELU a rectifier to the last digit, whose moments scale
+# with q; squares of q would overflow.
+_WIDE = 1e100
+_ELU_WIDE = 1e18
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,23 +178,35 @@ def _shifted_relu(
 
 @_rule.register(ELU)
 def _elu(phi: ELU, q: Array, c: Array, d: Array, second: Array, square: Array) -> PairMoments:
-    from freefim.networks.pair_kinks import elu_moments
+    from freefim.networks.pair_kinks import elu_moments, homogeneous_moments
 
-    return elu_moments(q, c, d, second, square)
+    if not np.any(q > _ELU_WIDE):
+        return elu_moments(q, c, d, second, square)
+    # beyond, what ELU differs in from a rectifier keeps its shape: it scales with sqrt(q)
+    base = np.minimum(q, _ELU_WIDE)
+    share, root = q / base, np.sqrt(q / base)
+    found = elu_moments(base, c, d, *same_moments(phi, base))
+    limit = homogeneous_moments(0.0, base, c, d, 0.5 * base)
+    return PairMoments(
+        share * limit.product + root * (found.product - limit.product),
+        share * limit.gap + root * (found.gap - limit.gap),
+        limit.slope + (found.slope - limit.slope) / root,
+    )
 
 
 @_rule.register(Erf)
 def _erf(phi: Erf, q: Array, c: Array, d: Array, second: Array, square: Array) -> PairMoments:
     # With Q = 2 scale² q the product is (2/π) asin(Q c / (1 + Q)). The gap is the difference of
     # two such angles, from their sine and cosine: no digit is lost as c tends to 1.
-    double = 2.0 * phi.scale * phi.scale * q
+    width = 2.0 * phi.scale * phi.scale * q
+    double = np.minimum(width, _WIDE)
     root = np.sqrt((1.0 + double * d) * (1.0 + double * (1.0 + c)))
     end = np.sqrt(1.0 + 2.0 * double)
     product = _TWO_OVER_PI * np.arctan2(double * c, root)
     near = (1.0 + double) ** 2 * d * (1.0 + c) / (root + np.abs(c) * end)
     sine = double * np.where(c >= 0.0, near, root - c * end)
     gap = _TWO_OVER_PI * np.arctan2(sine, end * root + double * double * c)
-    return PairMoments(product, gap, 2.0 * _TWO_OVER_PI * phi.scale**2 / root)
+    return PairMoments(product, gap, 2.0 * _TWO_OVER_PI * phi.scale**2 / root * (double / width))
 
 
 @_rule.register(Sine)
@@ -205,9 +221,10 @@ def _sine(phi: Sine, q: Array, c: Array, d: Array, second: Array, square: Array)
 
 @_rule.register(GELU)
 def _gelu(phi: GELU, q: Array, c: Array, d: Array, second: Array, square: Array) -> PairMoments:
-    product, slope = _gelu_products(q, c, d)
-    at_one, _ = _gelu_products(q, np.ones_like(c), np.zeros_like(d))
-    return PairMoments(product, at_one - product, slope)
+    share = np.maximum(q / _WIDE, 1.0)
+    product, slope = _gelu_products(q / share, c, d)
+    at_one, _ = _gelu_products(q / share, np.ones_like(c), np.zeros_like(d))
+    return PairMoments(share * product, share * (at_one - product), slope)
 
 
 def _gelu_products(q: Array, c: Array, d: Array) -> tuple[Array, Array]:

@@ -305,8 +305,10 @@ def _run(
 ) -> tuple[Array, Array, Array, Array, Array, Array, float]:
     """Return the six order parameters, shape (depth, pairs), and the error of the quadratures."""
     depth, pairs = w.shape
-    gain = np.square(w) * _spread(net)[:, None]
-    bias = np.square(b)
+    # what overflows here is refused below, where it is named
+    with np.errstate(over="ignore", under="ignore"):
+        gain = np.square(w) * _spread(net)[:, None]
+        bias = np.square(b)
     same, cross, variance, covariance = np.empty((4, depth, pairs))
     slopes, cross_slopes = np.empty((2, depth - 1, pairs))
     moment = np.full(pairs, float(net.input_second_moment))

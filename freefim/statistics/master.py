@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["GaussianStatistics", "Problem", "learning_rate"]
 
+_MOST = 2**63
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -67,6 +69,8 @@ class Problem:
             raise SpecError(f"net must be a Network, got {net!r}")
         for name in ("width", "samples", "outputs"):
             settle(self, name, count(name, getattr(self, name)))
+            if getattr(self, name) >= _MOST:
+                raise SpecError(f"{name} must be below 2**63, got {getattr(self, name)!r}")
         if net.width_ratios is not None and len(net.width_ratios) != net.depth:
             raise SpecError(
                 f"width_ratios must have the {net.depth} entries M_0..M_(L-1) for statistics, "

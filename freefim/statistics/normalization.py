@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["OutputBatchNorm", "OutputLayerNorm", "regression"]
 
+_WIDEST = 1e140  # of logits: their squares are floats, and one over them
+
 
 def regression(problem: Problem) -> FisherStatistics:
     """Statistics of the same network without normalisation."""
@@ -88,6 +90,8 @@ class OutputBatchNorm(Problem):
         super().__post_init__()
         one_of("kind", self.kind, ("batch-norm", "mean-subtraction"))
         given: Any = self.deviations
+        if given is not None and not isinstance(given, Sequence | np.ndarray):
+            raise SpecError(f"deviations must be a sequence of numbers, got {given!r}")
         if self.kind == "mean-subtraction":
             # its own ones, so that a repr evaluates back
             if given is not None and any(x != 1.0 for x in given):
@@ -324,7 +328,7 @@ class OutputLayerNorm(Problem, BlockHead):
         if self.outputs < 2:
             raise SpecError("outputs must be >= 2 for layer normalisation, got 1")
         rows: Any = self.logits
-        if rows is None or len(rows) == 0:
+        if rows is None or (hasattr(rows, "__len__") and len(rows) == 0):
             rows = sampled_outputs(self, "logits", self.seed)
         object.__setattr__(self, "logits", _checked_logits(rows, (self.samples, self.outputs)))
 
@@ -368,7 +372,13 @@ def _checked_logits(
         raise SpecError(
             f"logits must be finite, of shape (samples, outputs) = {shape}, got shape {u.shape}"
         )
-    constant = np.ptp(u, axis=1) == 0.0
+    spread = np.ptp(u, axis=1)
+    if np.any((spread > 0.0) & ~((spread > 1.0 / _WIDEST) & (spread < _WIDEST))):
+        raise SpecError(
+            f"logits must vary by {1.0 / _WIDEST:g} to {_WIDEST:g} over the outputs of a sample, "
+            f"got {float(spread.min()):.3g} to {float(spread.max()):.3g}"
+        )
+    constant = spread == 0.0
     if np.any(constant):
         raise SpecError(
             "logits must vary over the outputs of every sample for layer normalisation, "

@@ -32,9 +32,11 @@ _SUM_TOLERANCE = 1e-9
 def checked_probabilities(value: Any, shape: tuple[int, int]) -> Rows:
     """Rows of class probabilities of the given shape, each divided by its sum."""
     try:
-        g = np.asarray(value, dtype=np.float64)
+        g = np.asarray(value, dtype=np.float64) if np.isrealobj(value) else None
     except (TypeError, ValueError):
-        raise SpecError(f"probabilities must be a matrix of numbers, got {value!r}") from None
+        g = None
+    if g is None:
+        raise SpecError(f"probabilities must be a matrix of numbers, got {value!r}")
     if g.shape != shape:
         raise SpecError(
             f"probabilities must have the shape (samples, outputs) = {shape}, got shape {g.shape}"
@@ -144,7 +146,7 @@ class SoftmaxFisher(Problem, BlockHead):
     def __post_init__(self) -> None:
         super().__post_init__()
         rows: Any = self.probabilities
-        if rows is None or len(rows) == 0:
+        if rows is None or (hasattr(rows, "__len__") and len(rows) == 0):
             from scipy.special import softmax
 
             rows = softmax(sampled_outputs(self, "probabilities", self.seed), axis=1)

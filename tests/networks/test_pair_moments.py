@@ -326,3 +326,14 @@ def test_bad_input_gets_one_sentence(arguments, message):
 def test_arrays_broadcast():
     found = pair_moments("erf", np.ones((3, 1)), [0.0, 0.5])
     assert found.product.shape == found.gap.shape == found.slope.shape == (3, 2)
+
+
+@pytest.mark.parametrize("c", [0.001, 0.3, 0.99, -0.5])
+def test_a_wide_elu_differs_from_a_rectifier_by_its_expansion(c):
+    """The loss is 2 E max(u, 0) 1(v < 0) = √q (1 - c)/√(2π), up to numbers of the order of 1."""
+    for q in (1e12, 1e16, 1e18, 1e19, 1e30, 1e150):
+        elu, relu = pair_moments("elu", q, c), pair_moments("relu", q, c)
+        lost = (relu.product - elu.product) / math.sqrt(q)
+        rounding = 1e-12 * relu.product / math.sqrt(q)
+        expected = (1.0 - c) / math.sqrt(2.0 * math.pi)
+        assert lost == pytest.approx(expected, rel=2e-7, abs=1.0 / math.sqrt(q) + rounding)

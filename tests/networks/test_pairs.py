@@ -267,3 +267,16 @@ def test_a_spectrum_refuses_an_open_last_width():
         with pytest.raises(SpecError, match=r"must have the 4 entries M_0..M_L for a spectrum"):
             make()
     assert Network(3, "relu", width_ratios=(1, 2, 1, 5)).hidden_ratios == (1, 2, 1)
+
+
+@pytest.mark.parametrize("phi", ["relu", "erf", "gelu", "elu", "tanh", "silu", "softplus", "sine"])
+def test_no_weight_is_too_large_without_a_word(phi):
+    """Squares that overflow are refused in words; below that the moments scale, or saturate."""
+    with pytest.raises(ConvergenceError, match="preactivation variance of layer 1 is inf"):
+        pair_order_parameters(Network(3, phi, weight_std=1e200))
+    moments = [
+        pair_order_parameters(Network(2, phi, weight_std=std), 0.3).cross_moments[1]
+        for std in (1e30, 1e75)
+    ]
+    degree = 0 if phi in ("erf", "tanh", "sine") else 2
+    assert moments[1] == pytest.approx(moments[0] * 10.0 ** (45 * degree), rel=1e-12)

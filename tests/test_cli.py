@@ -22,6 +22,7 @@ from freefim.advice import learning_rate
 from freefim.cli import main
 from freefim.cli.progress import Progress
 from freefim.networks.network import Network
+from freefim.networks.pairs import correlation_of
 from freefim.spectra.conditional_fim import ConditionalFIM
 from freefim.tables import Table
 
@@ -257,6 +258,20 @@ def test_learning_rate_knows_batches_and_heads(folder, run, ask):
     assert f"unstable above {answer.upper!r}" in out
 
 
+def test_learning_rate_takes_data_for_the_batch(folder, ask):
+    data = np.random.default_rng(0).random((20, 40))
+    np.save("data.npy", data)
+    words = ["--data", "data.npy", "--normalize", "rms", "--outputs", 3, "--head", "softmax"]
+    numbers = ask("learning-rate", "relu.toml", *words)
+    net = Network.from_toml("relu.toml")
+    answer = learning_rate(
+        net, 40, samples=20, outputs=3, head="softmax", input_correlation=correlation_of(data)
+    )
+    assert numbers["max_learning_rate"] == answer.value
+    assert (numbers["samples"], numbers["width"], numbers["data_file"]) == (20, 40, "data.npy")
+    assert answer.value < learning_rate(net, 40, samples=20, outputs=3, head="softmax").value
+
+
 def test_show_tells_order_parameters_and_derivation(folder, run, ask):
     order = Network.from_toml("relu.toml").order_parameters()
     numbers = ask("show", "relu.toml")
@@ -394,6 +409,11 @@ def test_an_input_without_a_whole_width_is_refused(folder, run):
         (("validate", "relu.toml", "--width", "9", "--replicas", "1"), ("replicas", ">= 2")),
         (("learning-rate", "relu.toml"), ("width", "'sum'")),
         (("learning-rate",), ("network file", "--torch")),
+        (("learning-rate", "relu.toml", "--data", "d.csv", "--input", "x.npy"), ("exclude",)),
+        (
+            ("learning-rate", "relu.toml", "--data", "d.csv", "--input-correlation", "0"),
+            ("--data", "--input-correlation"),
+        ),
         (("learning-rate", "relu.toml", "--torch", "m.pt"), ("--torch", "'relu.toml'")),
         (("learning-rate", "relu.toml", "--width", "9", "--samples", "5"), ("outputs",)),
         (

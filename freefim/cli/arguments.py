@@ -119,8 +119,8 @@ def _parser() -> argparse.ArgumentParser:
         "without the half",
     )  # fmt: skip
     rate.add_argument(
-        "--samples", type=_count, default=1, metavar="N",
-        help="number of samples of the full batch (1: online)",
+        "--samples", type=_count, metavar="N",
+        help="number of samples of the full batch (as many as data, or 1: online)",
     )  # fmt: skip
     rate.add_argument(
         "--batch", choices=["mean", "sum"], default="mean",
@@ -131,8 +131,12 @@ def _parser() -> argparse.ArgumentParser:
         help="what stands on the linear outputs (nothing: squared errors)",
     )  # fmt: skip
     rate.add_argument(
-        "--input-correlation", type=_correlation, default=0.0, metavar="R",
+        "--input-correlation", type=_correlation, metavar="R",
         help="correlation of two inputs (0: independent and centred)",
+    )  # fmt: skip
+    rate.add_argument(
+        "--data", metavar="FILE",
+        help="the samples of the full batch, a matrix whose rows are inputs, .npy or .csv",
     )  # fmt: skip
     rate.add_argument(
         "--outputs", type=_count, metavar="C",

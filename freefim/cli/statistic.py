@@ -20,7 +20,7 @@ from freefim.statistics.fisher import FisherStatistics, LayerFisher
 from freefim.statistics.softmax import SoftmaxFisher
 from freefim.statistics.tangent_kernel import NeuralTangentKernelStatistics
 
-__all__ = ["Question"]
+__all__ = ["Question", "with_data"]
 
 MATRICES: dict[str, type[Any]] = {
     "fisher": FisherStatistics,
@@ -79,7 +79,7 @@ class Question:
                 raise SpecError(
                     "--vary width cannot go with --data, whose columns fix the input layer"
                 )
-            net, correlation = _with_data(arguments, net, sizes)
+            net, correlation = with_data(arguments, net, sizes)
             provenance |= {"data_file": arguments.data, "normalize": arguments.normalize}
         elif arguments.normalize != "none":
             raise SpecError(f"--normalize {arguments.normalize} needs data: --data FILE")
@@ -154,10 +154,16 @@ def _headed(head: str) -> type[Any]:
     }[head]
 
 
-def _with_data(
+def with_data(
     arguments: Namespace, net: Network, sizes: dict[str, int | None]
 ) -> tuple[Network, float]:
-    """Complete network and sizes by the data, and measure their correlation."""
+    """Complete network and sizes by the data, and measure their correlation.
+
+    Raises
+    ------
+    SpecError
+        If the data do not mean anything, or no whole reference width fits.
+    """
     data = read_matrix(arguments.data)
     what = f"data file {arguments.data!r}"
     second_moment = mean_square(data, what)

@@ -101,7 +101,6 @@ def learning_rate(arguments: Namespace) -> int:
     numbers |= {
         "max_learning_rate": found.value,
         "unstable_above": found.upper,
-        **{name: getattr(arguments, name) for name in rates.CHOICES},
         "theorem": found.theorem,
         "assumptions": found.assumptions,
     }

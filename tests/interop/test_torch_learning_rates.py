@@ -14,6 +14,7 @@ from freefim.errors import SpecError  # noqa: E402
 from freefim.interop import torch as interop  # noqa: E402
 from freefim.interop.saved import load_module  # noqa: E402
 from freefim.networks.network import Network  # noqa: E402
+from freefim.networks.pairs import correlation_of  # noqa: E402
 
 
 def small(*widths, activation=None):
@@ -99,7 +100,15 @@ def test_a_saved_module_is_asked_from_the_shell(tmp_path, capsys):
     found = interop.realised(module, np.arange(1.0, 21.0)).learning_rate("mse")
     assert float(number) == found.value
     assert any("as it is" in line for line in reasons)
+    data = np.random.default_rng(0).standard_normal((7, 20))
+    np.save(tmp_path / "data.npy", data)
+    assert main([*words, "--data", str(tmp_path / "data.npy"), "--normalize", "rms"]) == 0
+    number = float(capsys.readouterr().out.splitlines()[0])
+    want = learning_rate(net, 30, samples=7, input_correlation=correlation_of(data))
+    assert number == want.value
+    np.save(tmp_path / "wrong.npy", data[:, :5])
     for more, word in [
+        (["--data", str(tmp_path / "wrong.npy")], "20 columns"),
         (["--input", str(tmp_path / "x.npy"), "--head", "softmax"], "--head"),
         (["--width", "30"], "--torch brings its own width"),
         (["--normalize", "rms"], "--input"),

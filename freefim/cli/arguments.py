@@ -152,6 +152,14 @@ def _parser() -> argparse.ArgumentParser:
     _sampling(plot, None)
     _log(plot)
 
+    certify = _verb(verbs, "certify", "proofs: all bands and atoms, densities and masses")
+    _spectrum(certify)
+    certify.add_argument(
+        "--points", type=_integer(1), default=200, metavar="N",
+        help="about at how many points of the bands (200)",
+    )  # fmt: skip
+    _outputs(certify, ".json (a certificate that a second program can check)")
+
     show = _verb(verbs, "show", "the network, its order parameters, how its law is made")
     _spectrum(show)
 

@@ -21,6 +21,7 @@ from freefim.cli.statistic import Question
 from freefim.errors import ConvergenceError, SpecError
 from freefim.free.chains.chain_law import ChainLaw
 from freefim.free.law import Law
+from freefim.free.proofs.certificate import certificate, points_of_bands
 from freefim.montecarlo.empirical import EmpiricalSpectrum
 from freefim.plots import save_figure
 from freefim.scans.numbers import number_names
@@ -28,7 +29,7 @@ from freefim.scans.scan import scan as scanned
 from freefim.scans.subject import Subject
 from freefim.spectra.conditional_fim import ConditionalFIM
 from freefim.spectra.network_spectrum import NetworkSpectrum
-from freefim.tables import Table
+from freefim.tables import Table, write_whole
 
 __all__ = ["VERBS"]
 
@@ -148,6 +149,28 @@ def show(arguments: Namespace) -> int:
     return _say(arguments, numbers, lines, [])
 
 
+def certify(arguments: Namespace) -> int:
+    """Prove the law's bands and atoms, and its density at points; write the certificate."""
+    outputs.check(arguments.output, (".json",), [arguments.network, arguments.input])
+    problem = Problem.read(arguments)
+    with Progress("proving"):
+        law = problem.spectrum.law()
+        proved = certificate(law, points_of_bands(law, arguments.points))
+    text = json.dumps(proved | {"provenance": plain(problem.provenance)}, indent=1)
+    for path in arguments.output:
+        write_whole(path, lambda stream: stream.write(text.encode()))
+    counts = {name: len(proved[name]) for name in ("bands", "atoms", "points")}
+    lines = [
+        *summaries.network_lines(problem),
+        "proved: {bands} bands and {atoms} atoms, no others; values at {points} points".format(
+            **counts
+        ),
+    ]
+    return _say(
+        arguments, summaries.network_numbers(problem) | {"proved": counts}, lines, arguments.output
+    )
+
+
 def statistics(arguments: Namespace) -> int:
     """Compute mean-field statistics."""
     outputs.check(arguments.output, outputs.TABLES, [arguments.network, arguments.data])
@@ -201,6 +224,7 @@ VERBS: dict[str, Callable[[Namespace], int]] = {
     "learning-rate": learning_rate,
     "plot": plot,
     "show": show,
+    "certify": certify,
     "statistics": statistics,
     "scan": scan,
 }

@@ -172,14 +172,16 @@ def test_masses_of_two_trees_agree(first, second, x):
     ratio=st.fractions(Q(1, 5), Q(6, 7), max_denominator=7),
     share=st.fractions(Q(1, 10), Q(9, 10), max_denominator=10),
 )
-def test_floats_lie_by_their_proofs(places, ratio, share):
+def test_random_trees_hold_their_digits(places, ratio, share):
+    """The engine of any precision has its own program and its own test of the sheet."""
     law = FreeSum(FreeProduct(Empirical(places), MarchenkoPastur(ratio)), Semicircle(share))
     prover = tree_prover(law)
-    left, right = law.support
-    x = left + float(share) * (right - left)
-    proved = prover.pdf(Q(x))
-    assert abs(proved.midpoint - law.pdf(x)) <= 1e-9
-    assert abs(prover.cdf(Q(x)).midpoint - law.cdf(x)) <= 1e-9
+    for x in (Q(sum(places), len(places)), places[0] + share):
+        proved = prover.pdf(x)
+        assert proved.width < 1e-25
+        assert abs(exact(precise_pdf(law, x, 40)) - proved.lower) < Q(1, 10**25)
+        below, above = prover.cdf(x - share / 10), prover.cdf(x + share / 10)
+        assert 0 <= below.lower <= above.upper <= 1
 
 
 class TestGaps:

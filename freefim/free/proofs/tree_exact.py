@@ -5,13 +5,16 @@ from fractions import Fraction
 from typing import Any
 
 from freefim.errors import ConvergenceError, SpecError
+from freefim.free.chains import chain as links
 from freefim.free.chains.chain_law import ChainLaw
 from freefim.free.law import Law
 from freefim.free.laws.density import Computed
 from freefim.free.laws.given import Atomic, Cauchy, Empirical, PointMass, Uniform
 from freefim.free.laws.named import FreePoisson, MarchenkoPastur, Semicircle
+from freefim.free.leaves.leaf import Atomic as AtomicLeaf
+from freefim.free.leaves.leaf import Leaf, TwoPoint
 from freefim.free.proofs.enclosure import exact
-from freefim.free.trees.inlining import tree_of_chain
+from freefim.free.proofs.smooth_leaves import GateLaw, gate_law
 from freefim.free.trees.nodes import (
     Affine,
     Compressed,
@@ -52,18 +55,60 @@ def exact_law(law: Law) -> Law:
         If a leaf is known in double precision only.
     """
     if isinstance(law, ChainLaw):
-        return exact_law(tree_of_chain(law.chain))
+        return _of_chain(law.chain)
     if isinstance(law, Computed) or not isinstance(law, _CLOSED):
         raise ConvergenceError(
             f"a law that is known in double precision only has no proofs: {law!r}"
         )
-    made: Any = object.__new__(type(law))  # its numbers have passed their checks
-    for field in fields(law):
-        object.__setattr__(made, field.name, _exact(field.name, getattr(law, field.name)))
-    if isinstance(made, Atomic):
-        total = sum(made.masses)
-        object.__setattr__(made, "masses", tuple(mass / total for mass in made.masses))
-    return _normal(made)
+    values = {f.name: _exact(f.name, getattr(law, f.name)) for f in fields(law)}
+    if isinstance(law, Atomic):
+        total = sum(values["masses"])
+        values["masses"] = tuple(mass / total for mass in values["masses"])
+    return _normal(_node(type(law), **values))
+
+
+def _of_chain(chain: links.Chain) -> Law:
+    """The tree of a chain, gates in closed form included."""
+    chain = links.from_last_zero(chain)
+    law: Law = PointMass(exact("start", chain.start))
+    for move in chain.moves:
+        match move:
+            case links.Product(leaf):
+                law = _product(law, _gate(leaf))
+            case links.Gaussian(ratio, variance):
+                law = _node(Rectangular, law=law, ratio=exact("ratio", ratio),
+                            spread=exact("variance", variance))  # fmt: skip
+            case links.Corner(ratio):
+                law = _normal(_node(Compressed, law=law, ratio=exact("ratio", ratio)))
+            case links.Padding(ratio):
+                law = _node(Padded, law=law, ratio=exact("ratio", ratio))
+            case links.Affine(scale, shift):
+                law = _node(Affine, law=law, scale=exact("scale", scale),
+                            shift=exact("shift", shift))  # fmt: skip
+    return law
+
+
+def _gate(leaf: Leaf) -> Law:
+    if not isinstance(leaf, TwoPoint | AtomicLeaf):
+        return gate_law(leaf)
+    if isinstance(leaf, TwoPoint):
+        atoms = [(leaf.low, leaf.complement), (leaf.high, leaf.mass)]
+    else:
+        atoms = list(leaf.atoms)
+    held = [(exact("location", x), exact("mass", p)) for x, p in atoms if p > 0]
+    if len(held) == 1:
+        return PointMass(held[0][0])
+    total = sum(p for _, p in held)
+    return _node(Atomic, locations=tuple(x for x, _ in held),
+                 masses=tuple(p / total for _, p in held))  # fmt: skip
+
+
+def _node(kind: type[Law], **values: Any) -> Law:
+    """A law whose numbers have passed their checks."""
+    made = object.__new__(kind)
+    for name, value in values.items():
+        object.__setattr__(made, name, value)
+    return made
 
 
 def _normal(law: Law) -> Law:
@@ -106,9 +151,9 @@ def _product(left: Law, right: Law) -> Law:
             case PointMass(location):
                 return Affine(law, location, Fraction(0)) if location != 0 else other
             case FreePoisson(rate, jump):
-                product = FreeProduct(law, MarchenkoPastur(1 / rate))
+                product = _node(FreeProduct, left=law, right=MarchenkoPastur(1 / rate))
                 return Affine(product, rate * jump, Fraction(0))
-    return FreeProduct(left, right)
+    return _node(FreeProduct, left=left, right=right)
 
 
 def _exact(name: str, value: Any) -> Any:
@@ -142,7 +187,7 @@ def is_positive(law: Law) -> bool:
             return bool(left >= 0)
         case Semicircle(variance, mean):
             return bool(mean >= 0 and mean * mean >= 4 * variance)
-        case MarchenkoPastur() | Square():
+        case MarchenkoPastur() | Square() | GateLaw():
             return True
         case FreePoisson(_, jump):
             return bool(jump > 0)

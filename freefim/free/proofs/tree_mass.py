@@ -14,6 +14,7 @@ from freefim.errors import ConvergenceError
 from freefim.free import moves as table
 from freefim.free.laws.given import Cauchy, Uniform
 from freefim.free.proofs.balls import ball
+from freefim.free.proofs.smooth_leaves import GateLaw
 from freefim.free.proofs.tree_points import Point
 from freefim.free.proofs.tree_system import Node, System, atoms_of
 
@@ -41,6 +42,9 @@ class _Band:
         a, b = ball(left), ball(right)
         return ((w - a) * (w - a).log() - (w - b) * (w - b).log()) / (b - a)
 
+    def gate(self, law: GateLaw, w: Any, _side: int) -> Any:
+        return law.potential(w)
+
 
 class _Gap:
     """Imaginary parts alone, in half turns, as rationals."""
@@ -63,6 +67,9 @@ class _Gap:
 
     def uniform(self, w: Any, left: Fraction, _right: Fraction, side: int) -> Any:
         return self.log(w - ball(left), side)
+
+    def gate(self, _law: GateLaw, w: Any, side: int) -> Any:
+        return self.log(w, side)
 
 
 def mass_above(system: System, point: Point, x: Any) -> Fraction | Any:
@@ -132,6 +139,8 @@ def mass_above(system: System, point: Point, x: Any) -> Fraction | Any:
 
 def _leaf(field: Any, node: Node, w: Any, side: int) -> Any:
     match node.leaf:
+        case GateLaw():
+            return field.gate(node.leaf, w, side)
         case Uniform(left, right):
             return field.uniform(w, left, right, side)
         case Cauchy(scale, location):

@@ -20,6 +20,7 @@ from freefim.free.laws.given import Atomic, Cauchy, Empirical, PointMass, Unifor
 from freefim.free.laws.named import FreePoisson, MarchenkoPastur, Semicircle
 from freefim.free.precise.program import Arithmetic, Program, Step
 from freefim.free.proofs.balls import ball
+from freefim.free.proofs.smooth_leaves import GateLaw
 from freefim.free.proofs.tree_exact import is_positive
 from freefim.free.trees.nodes import (
     Affine,
@@ -177,6 +178,8 @@ def _root(z: Ball, near: complex | None) -> Ball:
 
 def _lifted(law: Law) -> Any:
     match law:
+        case GateLaw():
+            return ()
         case Uniform(left, right):
             return acb(ball(left)), acb(ball(right))
         case Cauchy(scale, location):
@@ -199,6 +202,10 @@ def atoms_of(law: Law | None) -> list[tuple[Fraction, Fraction]]:
 def _transform(law: Law, numbers: Any, w: Ball) -> tuple[Ball, Ball]:
     """G and G' of a leaf."""
     match law:
+        case GateLaw():
+            if isinstance(w, acb_series):
+                raise ValueError("the transform of a smooth gate has no series")
+            return law.transform(w)
         case Uniform():
             a, b = numbers
             # off the interval the ratio avoids the cut of the logarithm
@@ -224,6 +231,8 @@ def _rough_numbers(node: Node) -> tuple[complex, ...]:
 
 def _rough_leaf(law: Law) -> Callable[[complex], tuple[complex, complex]]:
     match law:
+        case GateLaw():
+            return law.rough
         case Uniform(left, right):
             a, b = float(left), float(right)
             return lambda w: (cmath.log((w - a) / (w - b)) / (b - a), -1 / ((w - a) * (w - b)))
@@ -264,7 +273,7 @@ def compile_exact(law: Law) -> System:
 
 def _emit(system: System, law: Law) -> int:
     match law:
-        case PointMass() | Atomic() | Empirical() | Uniform() | Cauchy():
+        case PointMass() | Atomic() | Empirical() | Uniform() | Cauchy() | GateLaw():
             return system.add_leaf(law)
         case Semicircle(variance, mean):
             system.add_leaf(PointMass(mean))

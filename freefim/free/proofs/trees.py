@@ -12,6 +12,7 @@ from freefim.free.law import Law
 from freefim.free.laws.given import Cauchy, Uniform
 from freefim.free.proofs.balls import ball, enclosure, precision
 from freefim.free.proofs.enclosure import Enclosure
+from freefim.free.proofs.smooth_leaves import GateLaw
 from freefim.free.proofs.tree_edges import prove_edges
 from freefim.free.proofs.tree_exact import exact_law, is_positive, unmoved
 from freefim.free.proofs.tree_mass import mass_above
@@ -94,6 +95,8 @@ class TreeProver:
             ends = [ball(leaf.leaf.left), ball(leaf.leaf.right)] if isinstance(
                 leaf.leaf, Uniform) else []  # fmt: skip
             return tuple(map(enclosure, pushed(self.tail, ends)))
+        if any(isinstance(node.leaf, GateLaw) for node in self.system.nodes):
+            raise ConvergenceError("edges of laws with smooth gates are not proved")
         inner = unmoved(self.law)
         found = prove_edges(
             self.points, inner.bands, _rational(inner), positive=is_positive(inner)
@@ -167,7 +170,9 @@ def _leaf_density(node: Node, x: Any) -> Any:
         case Cauchy(scale, location):
             s, away = ball(scale), x - ball(location)
             return s / (arb.pi() * (away * away + s * s))
-    return arb(0)
+        case GateLaw() as gate:
+            return gate.density(x)
+    return arb(0)  # atoms alone
 
 
 def _leaf_mass_above(node: Node, x: Any) -> Any:
@@ -177,6 +182,8 @@ def _leaf_mass_above(node: Node, x: Any) -> Any:
             return share.min(arb(1)).max(arb(0))
         case Cauchy(scale, location):
             return (acb(x) - acb(ball(location), -ball(scale))).log().imag / arb.pi()
+        case GateLaw() as gate:
+            return gate.mass_above(x)
     mass = Fraction(0)
     for location, share in atoms_of(node.leaf):
         if ball(location) > x:

@@ -11,6 +11,7 @@ import numpy as np
 
 from freefim.montecarlo.gradients import GradientEnsemble, GradientSample, sample_gradients
 from freefim.montecarlo.gradients_descent import perturbed_descent
+from freefim.montecarlo.streams import replica_stream
 from freefim.networks.activations import Erf
 from freefim.networks.network import Network
 from freefim.networks.pairs import pair_order_parameters
@@ -30,7 +31,8 @@ class Line(NamedTuple):
     """One number of a case.
 
     `values` are those of the replicas; `networks` is how many the noted measurement averages, and
-    `scatter` what was stated to scatter.
+    `scatter` what was stated to scatter. `independent` is the predicted number by another way, with
+    its error, and `evidence` what it shows where the noted number errs.
     """
 
     quantity: str
@@ -39,7 +41,9 @@ class Line(NamedTuple):
     values: Values | None = None
     noted_measurement: str | None = None
     scatter: float = 0.0
-    networks: int = 1
+    networks: float = 1
+    independent: tuple[float, float] | None = None
+    evidence: str = ""
 
 
 CASES: dict[str, Callable[[int, int], list[Line]]] = {}
@@ -212,6 +216,69 @@ def _scaling(phi: str, weight: float, bias: float, text: str) -> None:
 
 for _key, _text in SCALING.items():
     _scaling(*_key, _text)
+
+
+EXTRAPOLATED = {
+    "tanh(3,.64)": ("tanh", 3, 0.64),
+    "relu(2,.1)": ("relu", 2, 0.1),
+    "linear(1,.1)": ("linear", 1, 0.1),
+}
+
+
+@case("A infinite width")
+def _infinite(replicas: int, seed: int) -> list[Line]:
+    """The ratio to the prediction against 1/M, N=60, C=2: its intercept, from ten times the seeds.
+
+    At finite M the largest eigenvalue is above the prediction by about c/M: the biases, which
+    have parameters of their own, add Σ_l q̃_st^l exactly; the row sums of the Gram matrix
+    fluctuate, which adds their variance over λ (second-order perturbation theory); and the order
+    parameters of a finite network have means of their own at this order.
+    """
+    widths, lines = (120, 240, 480), []
+    inverse = 1.0 / np.array(widths)
+    for label, key in EXTRAPOLATED.items():
+        ratios, shares = [], {"biases": [], "row sums": [], "order parameters": []}
+        for width in widths:
+            st = FisherStatistics(net(*key), width, 60, 2)
+            ensemble = GradientEnsemble(net(*key), width, 60, 2)
+            found = np.array([
+                _parts(ensemble, seed, index, st.max_eigenvalue) for index in range(10 * replicas)
+            ])
+            ratios.append(1.0 + found.sum(axis=1) / width)
+            for part, column in zip(shares, found.T, strict=True):
+                shares[part].append(column)
+        # weights of least squares for a spread that does not depend on the width but as 1/√M
+        design = np.stack([np.ones(3), inverse], axis=1) / np.sqrt(inverse)[:, None]
+        solve = np.linalg.pinv(design) / np.sqrt(inverse)
+        intercepts, slopes = solve @ np.array(ratios)
+        quantity = f"λ_max / predicted at M=∞ {label}"
+        lines.append(Line(quantity, 1.0, None, intercepts, "1.000", networks=math.inf))
+        lines.append(Line(f"slope in 1/M {label}", None, None, slopes))
+        pair = FisherStatistics(net(*key), 480, 60, 2).pair
+        added = 59 / 60 * sum(pair.backward_cross_moments) + sum(pair.backward_moments) / 60
+        predicted = 480 * added / FisherStatistics(net(*key), 480, 60, 2).max_eigenvalue
+        for part, columns in shares.items():
+            lines.append(
+                Line(f"of it {part} {label}", predicted if part == "biases" else None, None,
+                     columns[-1])
+            )  # fmt: skip
+    return lines
+
+
+def _parts(ensemble: GradientEnsemble, seed: int, index: int, want: float) -> list[float]:
+    """M (λ/predicted - 1) with λ the mean of the C largest: biases, row sums, and the rest."""
+    dual, (measured,) = ensemble.draw(replica_stream(seed, index))
+    n, c = ensemble.samples, ensemble.outputs
+    top = float(np.linalg.eigvalsh(dual)[-c:].mean())
+    row_sums = np.stack([dual[:, k * n : (k + 1) * n].sum(axis=1) for k in range(c)]) / n**0.5
+    quotients = [row[k * n : (k + 1) * n].sum() / n**0.5 for k, row in enumerate(row_sums)]
+    mixing = np.mean([
+        (np.square(row).sum() - q * q) / q for row, q in zip(row_sums, quotients, strict=True)
+    ])
+    same, cross = measured.backward_moments, measured.backward_cross_moments
+    biases = ((n - 1) * sum(cross) + sum(same)) / n
+    rest = top - want - mixing - biases
+    return [float(ensemble.width * part / want) for part in (biases, mixing, rest)]
 
 
 @case("A4 counts")
@@ -469,12 +536,21 @@ def _independent(replicas: int, seed: int) -> list[Line]:
         pair = pair_order_parameters(network)
         for flag, texts in ((False, true), (True, copied)):
             sample = drawn(network, 1000, 100, 1, replicas, seed, independent_backward=flag)
+            others = drawn(network, 1000, 2, 1, 8 * replicas, seed, independent_backward=flag)
             for layer, text in enumerate(texts):
                 values = [r.measured.backward_cross_moments[layer] for r in sample]
+                single = [r.measured.backward_cross_moments[layer] for r in others]
+                scatter = float(np.std(single, ddof=1))
                 which = "independent copy" if flag else "true weights"
+                evidence = (
+                    "the noted number is of one network and unstated N; one pair of inputs "
+                    f"scatters by {scatter:.3f}; independent: mean of {len(single)} such networks"
+                )
                 lines.append(
                     Line(f"q̃_st^{layer + 1} {key[0]}, {which}", pair.backward_cross_moments[layer],
-                         theory[layer], values, text)
+                         theory[layer], values, text,
+                         independent=(float(np.mean(single)), scatter / math.sqrt(len(single))),
+                         evidence=evidence)
                 )  # fmt: skip
     return lines
 
@@ -626,9 +702,21 @@ def _ten(replicas: int, seed: int) -> list[Line]:
     ]
 
 
+def _features_after_batch_norm(phi: str, shift: float, samples: int) -> tuple[float, float]:
+    """Eφ(z + β), and the mean square of the mean of φ over N samples of correlation -1/(N-1)."""
+    function = {"relu": lambda h: np.maximum(h, 0.0), "tanh": np.tanh}[phi]
+    x = np.linspace(-9.0, 9.0, 3601)
+    bell = np.exp(-0.5 * x * x) * (x[1] - x[0]) / math.sqrt(2.0 * math.pi)
+    values, correlation = function(x + shift), -1.0 / (samples - 1)
+    partner = correlation * x[:, None] + math.sqrt(1.0 - correlation**2) * x
+    cross = float(bell @ (values * (function(partner + shift) @ bell)))
+    same = float(bell @ np.square(values))
+    return float(bell @ values), ((samples - 1) * cross + same) / samples
+
+
 @case("C3 hidden batch norm")
 def _hidden_batch(replicas: int, seed: int) -> list[Line]:
-    """The noted bounds with the deviation are 1 to 4 per cent below the measured blocks."""
+    """The measured numbers were those of the weights; the bias of the output adds 1 to λ_max."""
     noted = [
         ("relu", 2, 0.0, {150: ("25.9", "23.6"), 300: ("50.9", "47.1"), 600: ("101.0", "94.2")}),
         ("relu", 2, 0.5, {150: ("75.0", "72.3"), 300: ("149.3", "144.7"), 600: ("297.4", "289.3")}),
@@ -636,16 +724,30 @@ def _hidden_batch(replicas: int, seed: int) -> list[Line]:
     ]
     lines = []
     for phi, weight, shift, columns in noted:
+        mean, block = _features_after_batch_norm(phi, shift, 40)
         for width, (measured, bound) in columns.items():
             st = HiddenBatchNorm(net(phi, weight, 0), width, 40, 1, shift=shift)
-            values = of(st.sample(replicas, seed), "max_eigenvalue")
             label = f"{phi} shift {shift} M={width}"
-            lines.append(Line(f"λ_max {label}", None, None, values, measured))
-            fields = {"variables": 3, "hidden_norm": "batch-norm", "shift": shift}
-            last = drawn(st.net, width, 40, 1, replicas, seed, **fields)
-            values = of(last, "max_eigenvalue")
-            lines.append(Line(f"bound {label}", st.max_eigenvalue_bound, bound))
-            lines.append(Line(f"λ_max of the last block {label}", None, None, values))
+            fields = {"hidden_norm": "batch-norm", "shift": shift}
+            tops = {
+                variables: of(
+                    drawn(st.net, width, 40, 1, replicas, seed, variables=variables, **fields),
+                    "max_eigenvalue",
+                )
+                for variables in ("parameters", "weights", 3)
+            }
+            added = np.subtract(tops["parameters"], tops["weights"])
+            evidence = (
+                f"the noted bound is below M (Eφ)² = {width * mean**2:.2f}, which its own formula "
+                "exceeds for every N; independent: the formula on a grid in two variables"
+            )
+            lines += [
+                Line(f"λ_max of the weights {label}", None, None, tops["weights"], measured),
+                Line(f"what the biases add to it {label}", None, None, added),
+                Line(f"bound {label}", st.max_eigenvalue_bound, bound,
+                     independent=(width * block, 1e-4 * width * block), evidence=evidence),
+                Line(f"λ_max of the last block {label}", None, None, tops[3]),
+            ]  # fmt: skip
     for phi, weight, width, measured, bound in (
         ("relu", 2, 300, "68.9", "64.0"), ("relu", 2, 600, "141.5", "127.9"),
     ):  # fmt: skip

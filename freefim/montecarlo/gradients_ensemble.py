@@ -52,8 +52,9 @@ class GradientEnsemble:
     net, width, samples, outputs, input_correlation
         As of the statistics; data are scaled to rows of the norm that `net` gives its inputs.
     variables : str or int
-        By what the outputs are differentiated: ``"parameters"`` (all weights and biases), the
-        weights of one layer l = 1..L, ``"features"`` (all layers h⁰..h^{L-1}), ``"input"`` (h⁰).
+        By what the outputs are differentiated: ``"parameters"`` (all weights and biases),
+        ``"weights"`` (without the biases), the weights of one layer l = 1..L, ``"features"`` (all
+        layers h⁰..h^{L-1}), ``"input"`` (h⁰).
     heads : tuple of str
         What is put on the outputs, the first one first: ``"mean-subtraction"`` and
         ``"batch-norm"`` over the samples, ``"layer-norm"`` over the outputs, ``"softmax"``.
@@ -139,6 +140,8 @@ class GradientEnsemble:
             return self.outputs * self.samples
         if self.variables == "parameters":
             return sum(rows * (columns + 1) for columns, rows in pairwise(self.widths))
+        if self.variables == "weights":
+            return sum(rows * columns for columns, rows in pairwise(self.widths))
         if isinstance(self.variables, str):
             return self.widths[0] if self.variables == "input" else sum(self.widths[:-1])
         return self.widths[self.variables] * self.widths[self.variables - 1]
@@ -246,7 +249,7 @@ class GradientEnsemble:
             if self.variables == "features" or place == 0:
                 total += gram(by_inputs, np.ones((self.samples, self.samples)))
             return
-        if self.variables not in ("parameters", place + 1):
+        if self.variables not in ("parameters", "weights", place + 1):
             return
         scale, constant = self.parameter_scales[place]
         inner = scale * products
@@ -268,7 +271,7 @@ class GradientEnsemble:
     def _check_variables(self) -> None:
         value: Any = self.variables
         if isinstance(value, str):
-            one_of("variables", value, ("parameters", "features", "input"))
+            one_of("variables", value, ("parameters", "weights", "features", "input"))
             if value == "features" and self.recipe.coupled:
                 raise SpecError(
                     "variables must be 'parameters' where the hidden layers are normalised over "

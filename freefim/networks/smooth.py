@@ -200,7 +200,8 @@ class GELU(Activation):
 
     def _slope_second_moment(self, q: float) -> float:
         root, share = math.sqrt(1.0 + 2.0 * q), q / (1.0 + q)
-        return 0.25 + (math.atan(q / root) + 2.0 * share / root + q / root / (1.0 + 2.0 * q)) / (2.0 * math.pi)
+        rest = q / root / (1.0 + 2.0 * q)
+        return 0.25 + (math.atan(q / root) + 2.0 * share / root + rest) / (2.0 * math.pi)
 
     def _slope_fourth_moment(self, q: float) -> float:
         # Entire, with Gaussian tails: the strip stands for a step of 0.29.

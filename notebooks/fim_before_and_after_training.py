@@ -143,6 +143,7 @@ for name, net in NETWORKS.items():
                 "wasserstein_gates": of_gates.distance(found, "wasserstein") / found.mean(),
                 "wasserstein_gates_and_weights": of_both.distance(found, "wasserstein")
                 / found.mean(),
+                "at_the_atom_of_gates": np.mean(abs(found / of_gates.support[1] - 1) < 0.01),
                 "largest_eigenvalue": found[-1],
                 "largest_gates": of_gates.support[1],
                 "largest_gates_and_weights": of_both.support[1],
@@ -162,7 +163,10 @@ for name, net in NETWORKS.items():
 #
 # At the start the laws are one law, and eigenvalues keep to it within a few over $M$: they are
 # rigid. After training the law of the gates alone is far off for the orthogonal network, whose
-# atoms are gone with the orthogonality of its weights; the singular values bring most of it back.
+# weights are orthogonal no more; their singular values bring a part of it back, not all. Steps
+# change weights along the residuals and the inputs of their layers only; what is left over keeps
+# its old singular value, in all layers alike, and its eigenvalues stand where the atom was. Free
+# weights would have smeared them. Gaussian weights hide such directions: their law barely moves.
 
 # %%
 figure, axes = plt.subplots(2, 2, figsize=(11, 7))
@@ -203,10 +207,13 @@ assert np.all(columns["ks_gates"][before] < 5 / WIDTH)
 assert np.all(columns["ks_gates_and_weights"][before] < 5 / WIDTH)
 assert np.all(columns["residual"][after] < 2.0)
 orthogonal = columns["network"] == "orthogonal hard-tanh"
+for epochs in EPOCHS:
+    share = np.median(columns["at_the_atom_of_gates"][orthogonal & (columns["epochs"] == epochs)])
+    print(f"hard-tanh, {epochs:2d} epochs: {share:.2f} of the eigenvalues within 1 % of the atom")
 trained_gates, trained_both = (
     columns[key][after & orthogonal] for key in ("ks_gates", "ks_gates_and_weights")
 )
-assert np.all(trained_both < trained_gates / 2)
+assert np.all(trained_both < trained_gates)
 
 # %%
 if TABLE:

@@ -6,6 +6,7 @@ a leaf. All arithmetic is that of `freefim.free.moves`.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -263,8 +264,10 @@ def _chain(program: Program, chain: links.Chain) -> int:
     place = _emit(program, PointMass(chain.start))
     for move in chain.moves:
         match move:
-            case links.Product(TwoPoint(0, high, mass, _)):
-                place = program.add("projection", mass, high)
+            case links.Product(TwoPoint(0, high, _, complement)):
+                # of a rounded mass and complement it is the complement that makes the chain
+                rest = Fraction(complement) if isinstance(complement, float) else complement
+                place = program.add("projection", 1 - rest, high)
             case links.Product(TwoPoint(low, high, mass, complement)):
                 gate = _emit(program, Atomic((low, high), (complement, mass)))
                 place = program.join("product", place, gate, signed=(False, False))

@@ -1,8 +1,10 @@
 """Scans: rows are what the library says, nothing stops them, nothing is lost or done twice."""
 
+import contextlib
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -233,6 +235,71 @@ def test_a_process_that_is_shot_leaves_its_rows_to_the_next(tmp_path, evaluation
     table = scan(FISHER, path=path, **LISTS)
     assert len(evaluations) == len(table) - 5
     assert table == scan(FISHER, **LISTS)
+
+
+SLOW = """
+import sys, time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from freefim.networks.network import Network
+from freefim.scans.scan import scan
+from freefim.statistics.fisher import FisherStatistics
+def progress(done, total):
+    time.sleep(0.2)
+    print(done, flush=True)
+if __name__ == "__main__":
+    pools = {"none": lambda: None, "threads": lambda: ThreadPoolExecutor(2),
+             "processes": lambda: ProcessPoolExecutor(2)}
+    net = Network(3, "relu", weights="gaussian", weight_std=1.4)
+    st = FisherStatistics(net, width=100, samples=20, outputs=3)
+    scan(st, path=sys.argv[1], executor=pools[sys.argv[2]](), progress=progress,
+         weight_std=[1.0, 1.5], depth=[2, 3, 4], width=[50, 100])
+"""
+
+
+def children_of(pid):
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False
+    )
+    return [int(word) for word in listed.stdout.split()]
+
+
+@pytest.mark.parametrize("pool", ["none", "threads", "processes"])
+def test_a_scan_shot_from_outside_is_locked_before_and_free_after(tmp_path, evaluations, pool):
+    path, script = tmp_path / "rows", tmp_path / "slow.py"
+    script.write_text(SLOW, encoding="utf-8")
+    command = [sys.executable, str(script), str(path), pool]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            for _ in range(3):
+                process.stdout.readline()
+            with pytest.raises(SpecError, match="another scan is writing it"):
+                scan(FISHER, path=path, **LISTS)
+            orphans = children_of(process.pid)
+        finally:
+            process.kill()
+        # workers that outlive their scan keep nothing
+        process.stdout.close()
+    rows = path.read_bytes().count(b"\n") - 1
+    assert process.returncode == -9 and 3 <= rows < 12
+    try:
+        table = scan(FISHER, path=path, **LISTS)
+    finally:
+        for orphan in orphans:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(orphan, signal.SIGKILL)
+    assert len(evaluations) == len(table) - rows
+    assert table == scan(FISHER, **LISTS)
+
+
+def test_two_scans_of_one_process_cannot_write_one_file(tmp_path):
+    path = tmp_path / "rows"
+
+    def again(done, total):
+        with pytest.raises(SpecError, match="another scan is writing it"):
+            scan(FISHER, path=path, **LISTS)
+
+    first = scan(FISHER, path=path, progress=again, **LISTS)
+    assert scan(FISHER, path=path, **LISTS) == first
 
 
 def test_progress_counts_the_rows_of_the_file_too(tmp_path):

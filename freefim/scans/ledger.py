@@ -1,7 +1,8 @@
 """A file of finished rows: one line of JSON each, under a line that says of which scan.
 
 A line is written in one go, so that a process that is killed leaves whole lines and at most one
-torn one at the end, which the next process cuts off.
+torn one at the end, which the next process cuts off. A file has one writer at a time: the lock
+belongs to the process, not to its children, and ends with it however it dies.
 """
 
 from __future__ import annotations
@@ -13,11 +14,17 @@ from typing import Any
 
 from freefim._formats import plain
 from freefim.errors import SpecError
-from freefim.tables import write_whole
+
+try:
+    import fcntl
+except ImportError:  # where there are no record locks
+    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["Ledger", "Row"]
 
 Row = tuple[list[float], str]
+
+_open: set[str] = set()  # real paths of this process, whose own locks do not exclude each other
 
 
 class Ledger:
@@ -35,7 +42,8 @@ class Ledger:
     Raises
     ------
     SpecError
-        If the file is of another scan, is damaged or cannot be read or written.
+        If the file is of another scan, is damaged, cannot be read or written, or another scan is
+        writing it.
 
     Examples
     --------
@@ -54,25 +62,48 @@ class Ledger:
         self._path = Path(path)
         self._header = {"freefim": "scan", **plain(header)}
         self.done: dict[int, Row] = {}
+        self._name = os.path.realpath(self._path)
+        if self._name in _open:
+            raise self._error("another scan is writing it")
+        _open.add(self._name)
         try:
-            content = self._path.read_bytes() if self._path.exists() else b""
-            if content:
-                whole = content[: content.rfind(b"\n") + 1]
-                self._read(whole.splitlines(), rows, columns)
-                if whole != content:
-                    os.truncate(self._path, len(whole))
-            else:
-                write_whole(self._path, lambda stream: stream.write(_line(self._header)))
             # unbuffered: a line that was appended is in the file
-            self._stream = self._path.open("ab", buffering=0)
-        except OSError as error:
-            raise self._error(f"it cannot be used: {error.strerror or error}") from error
+            self._stream = self._path.open("a+b", buffering=0)
+            try:
+                self._begin(rows, columns)
+            except BaseException:
+                self._stream.close()
+                raise
+        except BaseException as error:
+            _open.discard(self._name)
+            if isinstance(error, OSError):
+                reason = f"it cannot be used: {error.strerror or error}"
+                raise self._error(reason) from error
+            raise
 
     def __enter__(self) -> Ledger:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stream.close()
+        _open.discard(self._name)
+
+    def _begin(self, rows: int, columns: int) -> None:
+        """Lock the file, then read what is there, or write what it is of."""
+        if fcntl is not None:
+            try:
+                fcntl.lockf(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise self._error("another scan is writing it") from None
+        self._stream.seek(0)
+        content = self._stream.readall()
+        if not content:
+            self._stream.write(_line(self._header))
+            return
+        whole = content[: content.rfind(b"\n") + 1]
+        self._read(whole.splitlines(), rows, columns)
+        if whole != content:
+            self._stream.truncate(len(whole))
 
     def append(self, index: int, row: Row) -> None:
         """Write one finished row.

@@ -53,7 +53,7 @@ def jacobian(ensemble, name):
     x, weights, biases = drawn(ensemble)
     net, columns = ensemble.net, []
     for layer in range(net.depth):
-        if ensemble.variables not in ("parameters", layer + 1):
+        if ensemble.variables not in ("parameters", "weights", layer + 1):
             continue
         scales = (
             float(net.weight_stds[layer]) / math.sqrt(ensemble.widths[layer]),
@@ -120,7 +120,7 @@ def test_heads_stand_on_hidden_normalisation_and_on_each_other():
         assert_gram(GradientEnsemble(small(), 4, 5, 4, heads=heads, hidden_norm=hidden), "tanh")
 
 
-@pytest.mark.parametrize("layer", [1, 2, 3])
+@pytest.mark.parametrize("layer", [1, 2, 3, "weights"])
 @pytest.mark.parametrize("parametrization", ["standard", "ntk"])
 def test_blocks_of_the_layers_take_their_weights_alone(layer, parametrization):
     net = small(parametrization=parametrization, width_ratios=(0.75, 1.5, 1))

@@ -109,7 +109,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path):
     assert sorted(json.loads(line)["row"] for line in after[1:]) == [0, 1, 2]
     assert str(results(killed)) == str(results(whole))  # NaN included
     page = (killed / "README.md").read_text(encoding="utf-8")
-    assert "**3 of 3 rows pass.**" in page
+    assert "**3 of 3 rows pass, 0 fail.**" in page
     for picture in ("verdicts.png", "convergence.png"):
         assert f"pictures/{picture}" in page and (killed / "pictures" / picture).exists()
 
@@ -119,7 +119,7 @@ def test_a_failing_case_fails_the_run_and_stands_on_the_page(tmp_path):
     assert done.returncode == 1, done.stdout + done.stderr
     assert "FAIL too narrow, relu, gaussian, depth 2, width 8" in done.stdout
     page = (tmp_path / "README.md").read_text(encoding="utf-8")
-    assert "2 of 3 rows pass, 1 do not" in page and "## What does not pass" in page
+    assert "**2 of 3 rows pass, 1 fail.**" in page and "## What does not pass" in page
     again = lines(tmp_path)
     assert run(tmp_path, GRID + REFUSED).returncode == 1
     assert lines(tmp_path) == again

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Comparison"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
     """A predicted law and the eigenvalues it is meant for; prints as a table.
 
@@ -78,6 +78,9 @@ class Comparison:
     def plot(self, **options: Any) -> "Axes":
         """Draw the eigenvalues under the law; options as of `Law.plot`."""
         return self.spectrum.plot(self.law, **options)
+
+    def __repr__(self) -> str:
+        return f"<Comparison of {self.network!r}: KS {self.ks:.4g}, ideal {self.null_ks:.2g}>"
 
     def __str__(self) -> str:
         predicted, measured = self.max_eigenvalues

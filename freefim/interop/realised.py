@@ -129,6 +129,7 @@ class RealisedNetwork:
             "this network as it is: realised order parameters, gates and singular values",
             "singular vectors of the weights in random directions: training aligns them",
             "this input in every step",
+            f"the edge of the law, about which λ_max fluctuates at width {self.width}",
         )
         top = self.width * self.law().support[1]
         return online_rate(top, self.widths[-1], loss, momentum, assumptions)

@@ -1,9 +1,16 @@
 """Networks of torch: described, predicted as they are, and measured.
 
 ``Sequential`` modules of linear layers and activations, in the standard parametrisation.
-`torch.nn.init` and `weight_std` σ_w: ``orthogonal_(w, gain)`` has σ_w = gain;
-``xavier_normal_(w, gain)`` of a square matrix has σ_w = gain; ``kaiming_normal_(w)`` has σ_w = √2;
-``normal_(w, std=s)`` has σ_w = s·√fan_in; the default of ``Linear`` is uniform with σ_w = 1/√3.
+
+What `torch.nn.init` makes has the `weight_std` σ_w; normal and uniform entries act alike:
+
+=====================================  =========================================
+``orthogonal_(w, gain)``               gain
+``xavier_normal_(w, gain)``            gain · √(2 fan_in / (fan_in + fan_out))
+``kaiming_normal_(w)``                 √2
+``normal_(w, std=s)``                  s · √fan_in
+as ``Linear`` starts                   1/√3, biases of deviation 1/√(3 fan_in)
+=====================================  =========================================
 """
 
 import copy

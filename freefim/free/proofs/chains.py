@@ -9,7 +9,7 @@ from freefim.free.proofs.balls import enclosure, precision
 from freefim.free.proofs.curve import Curve, compile_chain
 from freefim.free.proofs.enclosure import Enclosure
 from freefim.free.proofs.roots import Root, certified_root
-from freefim.free.proofs.structure import Band, Structure, solve_structure
+from freefim.free.proofs.structure import Band, Structure, mass_beside, solve_structure
 
 __all__ = ["ChainProver"]
 
@@ -30,16 +30,15 @@ class ChainProver:
 
     def pdf(self, x: Fraction) -> Enclosure:
         """Density at a rational; exactly 0 in gaps."""
-        if self._in_gap(x):
+        if self._mass_in_gap(x) is not None:
             return Enclosure(Fraction(0), Fraction(0))
         return enclosure(self.root(x).density)
 
     def cdf(self, x: Fraction) -> Enclosure:
         """Mass of (-∞, x]; an exact rational in gaps."""
-        if self._in_gap(x):
-            below = sum((band.mass for band in self.structure.bands if band.right.upper < x),
-                        sum(mass for at, mass in self.structure.atoms if at <= x))  # fmt: skip
-            return Enclosure(Fraction(below), Fraction(below))
+        mass = self._mass_in_gap(x)
+        if mass is not None:
+            return Enclosure(mass, mass)
         root = self.root(x)
         with precision(root.bits):
             return enclosure(1 - root.mass_above)
@@ -86,13 +85,17 @@ class ChainProver:
                 return band
         return None
 
-    def _in_gap(self, x: Fraction) -> bool:
+    def _mass_in_gap(self, x: Fraction) -> Fraction | None:
+        """Mass of (-∞, x] if x lies in a gap."""
         if isinstance(self._structure, ConvergenceError):
-            return False
+            return mass_beside(self.program, x)
         for end in self.edges():
             if end.lower <= x <= end.upper:
                 raise ConvergenceError(
                     f"x = {float(x)!r} is an edge of a band, to all digits that were computed: "
                     "nothing is proved there"
                 )
-        return self._band(x) is None
+        if self._band(x) is not None:
+            return None
+        below = [band.mass for band in self._structure.bands if band.right.upper < x]
+        return sum([*below, *(mass for at, mass in self._structure.atoms if at <= x)], Fraction(0))

@@ -14,7 +14,7 @@ from freefim.errors import ConvergenceError
 from freefim.free.proofs.curve import Curve, is_convolution
 from freefim.free.proofs.exact_atoms import exact_structure
 
-__all__ = ["Cell", "Cut", "Edge", "cuts_of", "find_cells"]
+__all__ = ["Cell", "Cut", "Edge", "cuts_of", "find_cells", "gap_around"]
 
 _ROUNDS = 400
 
@@ -133,10 +133,11 @@ def _zero(curve: Curve, depth: int, hi: Any) -> Cut:
     for _ in range(_ROUNDS):
         seen = probe(curve, t, depth)
         lo, hi = (t, hi) if seen.sign == 1 and seen.z < 0 else (lo, t)
-        aim = _inside(t - seen.z / seen.phi, lo, hi) if seen.sign == 1 else None
-        t, last = ((lo + hi) / 2).mid() if aim is None else aim, t
-        if abs(t - last) <= _rounding() * abs(t):
+        step = seen.z / seen.phi if seen.sign == 1 else arb(1)
+        if abs(step).mid() <= _rounding() * abs(t):
             break
+        aim = _inside(t - step, lo, hi) if seen.sign == 1 else None
+        t = ((lo + hi) / 2).mid() if aim is None else aim
     for share in (3, 2, 1.5):
         width = abs(t) * arb(2) ** int(-ctx.prec / share)
         cut = Cut(depth, (t - width).mid(), (t + width).mid())
@@ -151,6 +152,25 @@ def proved_cut(curve: Curve, cut: Cut) -> bool:
     between = probe(curve, cut.lower.union(cut.upper), cut.depth)
     signs = {end.sign for end in [*ends, between]}
     return signs == {1} and bool(ends[0].z < 0) and bool(ends[1].z > 0)
+
+
+def gap_around(curve: Curve, x: Any, start: Any) -> tuple[Any, Any] | None:
+    """Points t of one gap whose z enclose x, from a real number near; None if none are proved."""
+    t = start
+    for _ in range(_ROUNDS):
+        seen = probe(curve, t)
+        if seen.sign != 1:
+            return None
+        step = ((seen.z - x) / seen.phi).mid()
+        t = (t - step).mid()
+        if abs(step) <= _rounding() * abs(t):
+            break
+    width = abs(t) * arb(2) ** int(-ctx.prec / 2)
+    lower, upper = (t - width).mid(), (t + width).mid()
+    ends = probe(curve, lower), probe(curve, upper)
+    if not ends[0].sign == ends[1].sign == probe(curve, lower.union(upper)).sign == 1:
+        return None
+    return (lower, upper) if ends[0].z < x < ends[1].z else None
 
 
 def find_cells(curve: Curve, cuts: list[Cut]) -> list[Cell]:

@@ -12,11 +12,13 @@ from freefim.free.proofs.balls import ball, enclosure, precision
 from freefim.free.proofs.curve import Curve, Program, mass_above
 from freefim.free.proofs.enclosure import Enclosure
 from freefim.free.proofs.exact_atoms import exact_structure
-from freefim.free.proofs.gaps import Cell, Cut, Edge, cuts_of, find_cells
+from freefim.free.proofs.gaps import Cell, Cut, Edge, cuts_of, find_cells, gap_around
+from freefim.free.proofs.roots import descend
 
-__all__ = ["Band", "Structure", "solve_structure"]
+__all__ = ["Band", "Structure", "mass_beside", "solve_structure"]
 
 _BITS = (192, 384, 768, 1536)
+_LOW = 1e-9  # height over the real line from which a point is looked for in a gap
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,23 @@ def _band(curve: Curve, edges: tuple[Edge, Edge], start: Fraction | None) -> Ban
     mass = real_mass_above(curve, edges[0].inside) - real_mass_above(curve, edges[1].inside)
     left = edge_place(curve, edges[0]) if start is None else Enclosure(start, start)
     return Band(left, edge_place(curve, edges[1]), mass, edges)
+
+
+def mass_beside(program: Program, x: Fraction) -> Fraction | None:
+    """Mass of (-∞, x] if x is proved to lie in a gap, whatever the other bands are; else None."""
+    with precision(_BITS[0]):
+        curve = Curve(program)
+        for t in descend(curve, x):
+            if t.imag > _LOW * abs(t):
+                continue
+            found = gap_around(curve, ball(x), t.real)
+            if found is None:
+                return None
+            top, atoms = curve.end(found[1]).out, exact_structure(program).atoms
+            if any(at > x and not top < ball(at) for at, _ in atoms):
+                return None
+            return 1 - real_mass_above(curve, found[1])
+    return None
 
 
 def edge_place(curve: Curve, edge: Edge) -> Enclosure:

@@ -89,19 +89,29 @@ class Problem:
         return self.width
 
 
-def named(text: str) -> tuple[str, dict[str, int | float]]:
-    """Take the name of a spectrum and its parameters apart; SpecError if it has no such parts."""
+def named(text: str) -> tuple[str, dict[str, int | float | str]]:
+    """Take the name of a spectrum and its parameters apart; SpecError if it has no such parts.
+
+    Examples
+    --------
+    >>> named("single-hidden-layer-fisher,activation=erf:scale=0.5")
+    ('single-hidden-layer-fisher', {'activation': 'erf:scale=0.5'})
+    """
     name, *pairs = text.split(",")
-    options: dict[str, int | float] = {}
+    options: dict[str, int | float | str] = {}
     for pair in pairs:
         key, sign, value = pair.partition("=")
+        key = key.strip().replace("-", "_")
+        if key == "activation" and value:
+            options[key] = value.strip()
+            continue
         try:
             number = float(value)
         except ValueError:
             sign = ""
         if not sign:
             raise SpecError(f"--spectrum must be NAME or NAME,KEY=NUMBER…, got {text!r}")
-        options[key.replace("-", "_")] = int(number) if number.is_integer() else number
+        options[key] = int(number) if number.is_integer() else number
     return name, options
 
 

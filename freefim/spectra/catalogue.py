@@ -5,6 +5,7 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from freefim.errors import SpecError
+from freefim.networks.activations import Activation, activation
 from freefim.networks.network import Network
 from freefim.spectra.conditional_fim import ConditionalFIM
 from freefim.spectra.conjugate_kernel import ConjugateKernel
@@ -39,7 +40,8 @@ def spectrum_by_name(name: str, network: Network | None, options: Mapping[str, A
         One of `SPECTRA`.
     network : Network or None
     options : mapping
-        The parameters besides the network.
+        The parameters besides the network; an activation is its name, with parameters of its own
+        as in ``erf:scale=0.5``.
 
     Raises
     ------
@@ -56,6 +58,8 @@ def spectrum_by_name(name: str, network: Network | None, options: Mapping[str, A
         raise SpecError(f"spectrum must be one of {', '.join(SPECTRA)}, got {name!r}")
     wanted = [field.name for field in fields(SPECTRA[name])]
     given = dict(options)
+    if "activation" in wanted and isinstance(given.get("activation"), str):
+        given["activation"] = _activation(given["activation"])
     if "network" in wanted:
         if network is None:
             raise SpecError(f"the spectrum {name} needs a network file: NETWORK.toml")
@@ -74,3 +78,18 @@ def spectrum_by_name(name: str, network: Network | None, options: Mapping[str, A
         missing = ", ".join(key for key in needed if key not in given)
         raise SpecError(f"the spectrum {name} needs {missing}, as in {name},{missing}=…") from None
     return spectrum
+
+
+def _activation(text: str) -> Activation:
+    """Read an activation and its parameters: NAME or NAME:KEY=NUMBER:KEY=NUMBER…."""
+    name, *pairs = text.split(":")
+    parameters = {}
+    for pair in pairs:
+        key, _, value = pair.partition("=")
+        try:
+            parameters[key.strip().replace("-", "_")] = float(value)
+        except ValueError:
+            raise SpecError(
+                f"activation must be NAME or NAME:KEY=NUMBER…, got {text!r}"
+            ) from None
+    return activation(name.strip(), **parameters)

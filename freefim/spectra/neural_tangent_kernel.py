@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from freefim.errors import SpecError
 from freefim.free.law import Law
@@ -65,6 +65,9 @@ class NeuralTangentKernel(LinearWidth):
     >>> NeuralTangentKernel(net, 0.5).law()  # no hidden layer: the Gram matrix of the inputs
     MarchenkoPastur(ratio=0.5)
     """
+
+    #: The products of gradients vary from sample to sample by that.
+    decay: ClassVar[float | None] = 0.5
 
     def __post_init__(self) -> None:
         super().__post_init__()

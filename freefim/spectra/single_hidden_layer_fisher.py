@@ -4,7 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -63,6 +63,8 @@ class SingleHiddenLayerFisher(Spectrum):
     """
 
     activation: Activation
+    #: Rows of the weights are orthogonal only up to that.
+    decay: ClassVar[float | None] = 0.5
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "activation", activation(self.activation))

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from freefim.free.law import Law
 
@@ -16,7 +16,15 @@ __all__ = ["Spectrum"]
 
 
 class Spectrum(ABC):
-    """A limiting law and the random matrices that it describes, from one description."""
+    """A limiting law and the random matrices that it describes, from one description.
+
+    Attributes
+    ----------
+    decay : float or None
+        The p, if matrices of width M are those of the law only up to terms of order M^-p, p < 1.
+    """
+
+    decay: ClassVar[float | None] = None
 
     @property
     @abstractmethod
@@ -109,4 +117,5 @@ class Spectrum(ABC):
             replicas,
             seed,
             progress,
+            self.decay,
         )

@@ -3,6 +3,9 @@
 Two comparisons, because the limit law is exact only at infinite width: moments, Wasserstein-1
 distance and edges against the limit law; the Kolmogorov–Smirnov distance, atoms and outliers of
 every replica against its own conditional law.
+
+Some matrices are those of their law only up to terms that die out as a power of the width below 1:
+then that term of the distance is measured, too, by its decay from half the width to the whole.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -52,6 +55,7 @@ def validate(
     replicas: int,
     seed: int,
     progress: Progress | None = None,
+    decay: float | None = None,
 ) -> ValidationReport:
     """Sample a spectrum at a width and at half of it, and compare it with its law.
 
@@ -71,6 +75,9 @@ def validate(
         Seed of the replicas at the full width; those at half width have one derived from it.
     progress : callable, optional
         Called as ``progress(done, total)`` after each replica sampled and each law compared.
+    decay : float, optional
+        The p, if the matrices have a distance of order M^-p to their law in theory; without, the
+        distance is judged as if they had none.
 
     Returns
     -------
@@ -93,22 +100,33 @@ def validate(
     def ticks(before: int) -> Progress | None:
         if progress is None:
             return None
-        return lambda done, _: progress(before + done, (2 + _NARROW) * replicas)
+        laws = 1 if decay is None else 2
+        return lambda done, _: progress(before + done, (1 + _NARROW + laws) * replicas)
 
     _ = law.solution  # what cannot be solved need not be sampled
     sample = draw(width, replicas, seed, progress=ticks(0))
     other_seed = int(np.random.SeedSequence(seed).generate_state(1)[0])
     narrow = draw(width // 2, _NARROW * replicas, other_seed, progress=ticks(replicas))
 
-    def conditional_laws() -> Iterator[Law]:
-        tick = ticks((1 + _NARROW) * replicas)
-        for index, replica in enumerate(sample):
-            conditional = given(replica)
-            yield law if conditional == law else conditional  # solved already
+    def conditional_laws(spectrum: EmpiricalSpectrum, before: int) -> Iterator[Law]:
+        tick = ticks(before)
+        for index, replica in enumerate(spectrum):
+            yield given(replica)
             if tick is not None:
                 tick(index + 1, replicas)
 
-    return compare(law, conditional_laws(), sample, narrow)
+    before = (1 + _NARROW) * replicas
+    term = None
+    if decay is not None:
+        some = EmpiricalSpectrum(tuple(narrow)[:replicas])
+        distances = [
+            conditional.distance(replica.eigenvalues, "ks")
+            for replica, conditional in zip(
+                some, conditional_laws(some, before + replicas), strict=True
+            )
+        ]
+        term = decay, tuple(distances)
+    return compare(law, conditional_laws(sample, before), sample, narrow, term)
 
 
 def compare(
@@ -116,6 +134,7 @@ def compare(
     conditional_laws: Iterable[Law],
     sample: EmpiricalSpectrum,
     narrow: EmpiricalSpectrum,
+    decaying: tuple[float, tuple[float, ...]] | None = None,
 ) -> ValidationReport:
     r"""Compare a limit law and the conditional laws of replicas with sampled eigenvalues.
 
@@ -129,6 +148,9 @@ def compare(
         At least two replicas.
     narrow : EmpiricalSpectrum
         At least two replicas of the same description at a smaller width.
+    decaying : (float, tuple of float), optional
+        The p, and the conditional Kolmogorov–Smirnov distances at the smaller width, if they have a
+        term of order M^-p.
 
     Returns
     -------
@@ -144,7 +166,8 @@ def compare(
     Notes
     -----
     The 1/M term of a moment is measured without any law: if the mean moment at width M is
-    :math:`m + b/M`, its values at widths :math:`M' < M` differ by :math:`b(1/M' - 1/M)`.
+    :math:`m + b/M`, its values at widths :math:`M' < M` differ by :math:`b(1/M' - 1/M)`. So is the
+    term :math:`b M^{-p}` of the distance.
 
     Examples
     --------
@@ -191,10 +214,25 @@ def compare(
         moments=_check_moments(law, sample, narrow),
         replicas=tuple(checks),
         null_ks=null_distance(law, eigenvalues.shape[1], rng),
+        decaying_ks=_decaying(decaying, [c.ks for c in checks], narrow.width / sample.width),
         wasserstein=law.distance(eigenvalues, "wasserstein"),
         law=law,
         sample=sample,
     )
+
+
+def _decaying(
+    term: tuple[float, tuple[float, ...]] | None, distances: list[float], ratio: float
+) -> float:
+    """The term b M^-p of the median distance, by its decay, and four of its standard errors."""
+    if term is None:
+        return 0.0
+    share = 1.0 / (ratio ** -term[0] - 1.0)
+    narrow, wide = np.array(term[1]), np.array(distances)
+    # of the median of a normal sample
+    errors = [np.sqrt(0.5 * np.pi / x.size) * x.std(ddof=1) for x in (narrow, wide)]
+    size = abs(float(np.median(narrow) - np.median(wide)))
+    return share * (size + 4.0 * float(np.hypot(*errors)))
 
 
 def _check_moments(

@@ -9,8 +9,10 @@ from freefim.free.perturbed.system import Array, Flags, Nodes, Point, Roots, Sys
 
 __all__ = ["Line"]
 
-_SOFTEST, _SHORTEST = 0.2, 0.97  # ratios of heights from one step down to the next
-_STAGES = 2000
+_SOFTEST, _SHORTEST = 0.2, 0.93  # ratios of heights from one step down to the next
+_STAGES = 600
+_OFTEN = 5
+_STRIDE, _APART = 10.0**-0.25, 4  # downwards; points between which a power is measured
 _LOW = 0.2  # height, relative to a point, from which the line is tried
 _GROUND = 1e-16  # height, relative to a point, below which nothing is tried
 
@@ -26,6 +28,7 @@ class Line:
 
     system: System
     _known: list[tuple[Array, Point, Point]] = field(default_factory=list)
+    _ground: float = 0.0
 
     def points(self, z: Nodes) -> Nodes:
         """P = z G(z) above the real line, shape (n,); NaN where it was not found."""
@@ -45,12 +48,31 @@ class Line:
         if self._known:
             roots = self._from_neighbours(x)
             p[roots.band], known = roots.point.p[roots.band], roots.band
-        if not known.all():
-            rest = np.flatnonzero(~known)
+        below = x < self._ground
+        if not (known | below).all():
+            rest = np.flatnonzero(~(known | below))
             point, band, gap = self.look(x[rest])
             p[rest[band]], p[rest[gap]] = point.p[band], 0.0
             known[rest[band | gap]] = True
-        return np.where(known, -p.imag / (np.pi * x), np.nan), known
+        values = np.where(known, -p.imag / (np.pi * x), np.nan)
+        if below.any():
+            at, point, _ = self._known[0]
+            two = -point.p.imag[[0, _APART]] / (np.pi * at[[0, _APART]])
+            power = np.log(two[1] / two[0]) / np.log(at[_APART] / at[0])
+            values[below] = two[0] * (x[below] / at[0]) ** power
+        return values, known | below
+
+    def march(self, low: float) -> None:
+        """Go on from the lowest solved point of a band down to `low`: a power law from there on."""
+        x, lowest = self._known[0][0][0], low
+        while x > low:
+            x = x * _STRIDE
+            roots = self._from_neighbours(np.array([x]))
+            if not roots.band[0]:
+                break
+            lowest = x
+            self._keep(np.array([x]), roots.point, roots.band)
+        object.__setattr__(self, "_ground", lowest)
 
     def _keep(self, x: Array, point: Point, band: Flags) -> None:
         if not band.any():
@@ -82,11 +104,13 @@ class Line:
         at, slope = roots.point, roots.slope
         ratio = np.full(x.size, _SOFTEST)
         band, gap = np.zeros((2, x.size), bool)
-        out = Point(at.w.copy(), at.r.copy(), at.p.copy())
+        out = at.copy()
         going = np.flatnonzero(roots.above)
-        for _ in range(_STAGES):
-            size = np.abs(x) + ground
-            self._land(x, ground, log_z, at, slope, going[height[going] <= _LOW * size[going] + ground[going]], out, band, gap)
+        size = np.abs(x) + ground
+        for stage in range(_STAGES):
+            # a gap may be reached from afar
+            low = (height <= _LOW * size + ground) | (stage % _OFTEN == 0)
+            self._land(x, ground, log_z, at, slope, going[low[going]], out, band, gap)
             lost = (height - ground < _GROUND * size) | (ratio > _SHORTEST)
             going = going[~(band | gap | lost)[going]]
             if going.size == 0:
@@ -108,7 +132,7 @@ class Line:
         """Take low points down to the ground: above the line, in a band of it, or in a gap."""
         if low.size == 0:
             return
-        aim = np.log(x[low] + 1j * ground[low])
+        aim = np.where(ground[low] > 0.0, np.log(x[low] + 1j * ground[low]), np.log(x[low]))
         start = at.at(low).moved(slope.at(low), aim - log_z[low])
         roots = self.system.newton(start, aim)
         good = np.where(ground[low] > 0.0, roots.above, roots.band)
@@ -117,9 +141,7 @@ class Line:
         level = np.flatnonzero(~good & (ground[low] == 0.0))
         if level.size == 0:
             return
-        flat = start.at(level)
-        flat = Point(flat.w.real + 0j, flat.r.real + 0j, flat.p.real + 0j)
-        roots = self.system.newton(flat, aim[level])
+        roots = self.system.newton(start.at(level).real, aim[level])
         good = roots.gap
         there = low[level[good]]
         out.put(there, roots.point.at(good))
@@ -127,8 +149,5 @@ class Line:
 
 
 def _joined(one: Point, other: Point) -> Point:
-    return Point(
-        np.concatenate([one.w, other.w], axis=1),
-        np.concatenate([one.r, other.r], axis=1),
-        np.concatenate([one.p, other.p]),
-    )
+    pairs = zip(one.parts, other.parts, strict=True)
+    return Point(*(np.concatenate(pair, axis=-1) for pair in pairs))

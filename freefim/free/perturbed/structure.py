@@ -14,8 +14,9 @@ __all__ = ["MARGINAL", "find_bands", "mass_at_one"]
 #: Mass that is 0 up to rounding.
 MARGINAL = 1e-12
 
-_DECADES, _COARSE = 60, 4  # below the bound, and points of each
+_DECADES, _COARSE = 15, 4  # below the bound, and points of each
 _PER_DECADE, _ACROSS = 40, 200
+_LEAST = 1e-280
 _NEAREST = 28  # halves of decades towards 1
 
 _NARROWER, _TRIES = 6, 8
@@ -43,8 +44,14 @@ def find_bands(line: Line, fine: int = 1) -> Pairs:
         If an edge is not found.
     """
     bound = line.system.bound
-    far = bound * 10.0 ** -np.linspace(0.0, _DECADES, _DECADES * _COARSE * fine)
-    _, band, _ = line.look(far)
+    decades = _DECADES * fine
+    far = bound * 10.0 ** -np.linspace(0.0, decades, decades * _COARSE)
+    _, band, gap = line.look(far)
+    found = [(far, band, gap)]
+    if band[-1]:
+        # the density is a power of x near 0, at worst x^(-N/(N + 1))
+        factors = float(line.system.counts.sum())
+        line.march(max(far[-1] * 10.0 ** (-_DECADES * factors), _LEAST))
     if not band.any():
         low, high = 1.0, 1.0
     else:
@@ -52,7 +59,6 @@ def find_bands(line: Line, fine: int = 1) -> Pairs:
     low, high = max(low / 10.0, 1e-6 * high), min(10.0 * high, bound)
     near = 10.0 ** -np.linspace(0.0, 0.5 * _NEAREST, 2 * _NEAREST)
     points = [
-        far,
         np.geomspace(low, high, 2 + int(_PER_DECADE * fine * np.log10(high / low))),
         np.linspace(low, high, _ACROSS * fine),
         1.0 - near[near < 1.0],
@@ -60,8 +66,10 @@ def find_bands(line: Line, fine: int = 1) -> Pairs:
     ]
     x = np.unique(np.concatenate(points))
     x = x[x <= bound]
-    _, band, gap = line.look(x)
-    known = band | gap
+    found.append((x, *line.look(x)[1:]))
+    x, band, gap = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    known = np.flatnonzero(band | gap)
+    known = known[np.argsort(x[known])]
     x, band = x[known], band[known]
     edges = [0.0] if band[0] else []
     marginal = abs(mass_at_one(line.system)) <= MARGINAL
@@ -106,19 +114,19 @@ def _polished(system: System, point: Point) -> float:
     """Place at which d log z/dP vanishes, by Newton along the curve of solved blocks.
 
     """
-    point = Point(point.w.real + 0j, point.r.real + 0j, point.p.real + 0j)
+    point = point.real
     best, smallest = float("nan"), _CLOSE
     nothing = np.zeros(1, complex)
     with np.errstate(all="ignore"):
         for _ in range(_POLISHINGS):
             state = system.state(point, nothing)
-            unit = _NUDGE / float(max(abs(state.along.w / point.w).max(), abs(state.along.r / point.r).max(), abs(1.0 / point.p).max()))
+            unit = _NUDGE / float(point.change(state.along)[0])
             up, down = (system.state(point.moved(state.along, way), nothing).stretch.real for way in (unit, -unit))
             along = (up - down) / (2.0 * unit)
             bent = system.state(point.moved(state.repair), nothing).stretch.real - state.stretch.real
             length = -(state.stretch.real + bent) / along
             step = state.repair.moved(state.along, length)
-            change = float(max(abs(step.w / point.w).max(), abs(step.r / point.r).max(), abs(step.p / point.p).max()))
+            change = float(point.change(step)[0])
             if not np.isfinite(change):
                 break
             if change < smallest:
@@ -126,6 +134,6 @@ def _polished(system: System, point: Point) -> float:
             elif smallest < _CLOSE:
                 break
             point = point.moved(step, min(1.0, 0.3 / change) if change > 0.0 else 1.0)
-            point = Point(point.w.real + 0j, point.r.real + 0j, point.p.real + 0j)
+            point = point.real
     return best
 

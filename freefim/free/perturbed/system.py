@@ -3,15 +3,17 @@ r"""The equations of products of :math:`1 + X_l`, and their solution at points o
 With :math:`\nu` the law of the gate of a block and w its argument, :math:`m = m_\nu(w)`,
 :math:`n = 1 + m`, a block is the curve
 
-.. math:: q = n^p/(c\,w),\qquad r^2 = 1 + 4q,\qquad P = n + \tfrac{r-1}{2},\qquad Z = P^2/q,
+.. math:: q = n^p/(c\,w),\qquad v(1 + v) = q,\qquad P = n + v,\qquad Z = P^2/q,
 
 p = 2, or 1 with a Gaussian factor: q is the square of the Cauchy transform of the symmetrised
-singular values of X and, as transforms of free sums are shared, of those of 1 + X;
-:math:`(r-1)/2` is what :math:`\tfrac12(\delta_1+\delta_{-1})` adds, and P = Z G(Z). Blocks that
-multiply freely share P, and :math:`\prod_l Z_l = z\,(P/(P-1))^{N-1}`.
+singular values of X and, as transforms of free sums are shared, of those of 1 + X; v is the moment
+function of :math:`\tfrac12(\delta_1+\delta_{-1})`, and P = Z G(Z). Blocks that multiply freely
+share P, and :math:`\prod_l Z_l = z\,(P/(P-1))^{N-1}`.
 
-The unknowns are w and r of every block, and P. At fixed P the blocks do not see each other, so that
-a step of Newton costs as much as its residual.
+The unknowns are w and v of every block, and P. At fixed P the blocks do not see each other, so that
+a step of Newton costs as much as its residual. Near z = 0 numbers are small differences of 1 + v
+and others, near z = 1 differences of large ones: v and 1 + v are both kept, each to its own
+precision, and a logarithm near 1 is never taken of a rounded number.
 """
 
 from dataclasses import dataclass
@@ -35,8 +37,9 @@ _CLOSE = 1e-10  # of a step after which rounding may be in the way
 _NOISE, _COARSE = 2e-15, 1e-4  # of log z by rounding; of a step that it may cause
 _TURN = 2.0 * np.pi
 _BLUR = 1e-9  # relative imaginary part of a real number that leaves may give
-_LEAST = 1e-13  # relative imaginary part of P in a band, and how far it is above rounding
+_LEAST = 1e-10  # relative imaginary part of P in a band, and how far it is above rounding
 _CERTAIN = 30.0
+_FULL = 1.0 - 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,25 +48,47 @@ class Point:
 
     Attributes
     ----------
-    w, r : ndarray, shape (B, n)
+    w, v, c : ndarray, shape (B, n)
+        c is 1 + v.
     p : ndarray, shape (n,)
     """
 
     w: Nodes
-    r: Nodes
+    v: Nodes
+    c: Nodes
     p: Nodes
 
     def moved(self, by: "Point", length: Nodes | float = 1.0) -> "Point":
         """The point and a multiple of another."""
-        return Point(self.w + length * by.w, self.r + length * by.r, self.p + length * by.p)
+        return Point(*(x + length * d for x, d in zip(self.parts, by.parts, strict=True)))
+
+    @property
+    def parts(self) -> tuple[Nodes, Nodes, Nodes, Nodes]:
+        """The arrays."""
+        return self.w, self.v, self.c, self.p
+
+    @property
+    def real(self) -> "Point":
+        """Without imaginary parts."""
+        return Point(*(x.real + 0j for x in self.parts))
+
+    def copy(self) -> "Point":
+        """A point that can be overwritten."""
+        return Point(*(x.copy() for x in self.parts))
 
     def at(self, where: NDArray[np.integer] | Flags) -> "Point":
         """Some of the points."""
-        return Point(self.w[:, where], self.r[:, where], self.p[where])
+        return Point(*(x[..., where] for x in self.parts))
 
     def put(self, where: NDArray[np.integer], other: "Point") -> None:
         """Overwrite some of the points."""
-        self.w[:, where], self.r[:, where], self.p[where] = other.w, other.r, other.p
+        for mine, theirs in zip(self.parts, other.parts, strict=True):
+            mine[..., where] = theirs
+
+    def change(self, step: "Point") -> Array:
+        """Largest relative size of a step, shape (n,)."""
+        sizes = [np.atleast_2d(np.abs(d / x)) for x, d in zip(self.parts, step.parts, strict=True)]
+        return np.asarray(np.concatenate(sizes).max(axis=0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,38 +184,39 @@ class System:
         upper = np.where(mirrored, at.w.conj(), at.w)
         values = np.array([leaf_values(w, l, *self._tables) for l, w in enumerate(upper)])
         m, n, d = np.where(mirrored, np.moveaxis(values, -1, 0).conj(), np.moveaxis(values, -1, 0))
-        w, r, p = at.w, at.r, at.p
+        w, v, c, p = at.parts
         power = np.where(self.gaussian, 1.0, 2.0)[:, None]
         gain, count = self.gains[:, None], self.counts[:, None]
         q = n**power / (gain * w)
         dq = q * (power * d / n - 1.0 / w)
-        half = 0.5 * (r - 1.0)
-        first, second = r * r - 1.0 - 4.0 * q, n + half - p
-        determinant = -2.0 * (dq + r * d)
-        along = Point(-2.0 * r / determinant, -4.0 * dq / determinant, np.ones_like(p))
-        repair = Point(
-            (2.0 * r * second - 0.5 * first) / determinant,
-            (4.0 * dq * second + d * first) / determinant,
-            np.zeros_like(p),
+        first, second = v * c - q, np.where(abs(c) < abs(v), m + c, n + v) - p
+        determinant = -dq - d * (v + c)
+        dv = -dq / determinant
+        along = Point(-(v + c) / determinant, dv, dv, np.ones_like(p))
+        dv = (dq * second + d * first) / determinant
+        repair = Point(((v + c) * second - first) / determinant, dv, dv, np.zeros_like(p))
+        large, lift = np.minimum(abs(v), abs(c)) > 1.0, 1.0 + n / v
+        log_block = np.where(
+            large, 2.0 * np.log1p(n / v) - np.log1p(1.0 / v), 2.0 * np.log(p) - np.log(q)
         )
-        by_w, total = -dq / q, count.sum()
-        others = total - 1.0
-        # with the unknown P, not with the difference that it is near z = 0
-        log_block = 2.0 * np.log(p) - np.log(q)
-        rest = others * (np.log(p - 1.0) - np.log(p)) if others else 0.0
-        found = (count * log_block).sum(axis=0) + rest
+        by_w = np.where(large, 2.0 * d / (v * lift), -dq / q)
+        by_v = np.where(large, 1.0 / (v * c) - 2.0 * n / (v * v * lift), 0.0)
+        by_p = np.where(large, 0.0, 2.0 / p)
+        others = count.sum() - 1.0
+        found = (count * log_block).sum(axis=0)
+        found = found + others * np.log1p(-1.0 / p) if others else found
         off = found - log_z
         off -= 1j * _TURN * np.round(off.imag / _TURN)
-        stretch = (count * by_w * along.w).sum(axis=0) + 2.0 * total / p
-        stretch = stretch + others * (1.0 / (p - 1.0) - 1.0 / p)
-        mended = off + (count * by_w * repair.w).sum(axis=0)
-        slope = Point(along.w / stretch, along.r / stretch, 1.0 / stretch)
+        stretch = (count * (by_w * along.w + by_v * along.v + by_p)).sum(axis=0)
+        stretch = stretch + others / (p * (p - 1.0))
+        mended = off + (count * (by_w * repair.w + by_v * repair.v)).sum(axis=0)
+        slope = Point(*(x / stretch for x in along.parts))
         transform = np.sqrt(q)
         # p / transform lies in the first quadrant, up to rounding
         root = p / transform
         transform = np.where(root.real + root.imag < 0.0, -transform, transform)
-        signs, branch = 0.5 * (r + 1.0) / transform, n / transform
-        fall = 0.5 * by_w * slope.w  # minus d log of the transform
+        signs, branch = c / transform, n / transform
+        fall = -0.5 * dq / q * slope.w  # minus d log of the transform
         square = gain * w * np.where(self.gaussian[:, None], n, 1.0)
         return State(
             step=repair.moved(along, -mended / stretch),
@@ -203,10 +229,10 @@ class System:
             signs=signs,
             branch=branch,
             rises=(
-                signs * fall + 0.5 * slope.r / transform,
+                signs * fall + slope.v / transform,
                 branch * fall + d * slope.w / transform,
-                2.0 * slope.p / p + by_w * slope.w,
-                slope.w,
+                by_w * slope.w + by_v * slope.v + by_p * slope.p,
+                slope.w / w,
                 square,
             ),
         )
@@ -214,8 +240,8 @@ class System:
     def newton(self, start: Point, log_z: Nodes) -> Roots:
         """Roots near a start, every point on its own."""
         size = log_z.size
-        at = Point(start.w.copy(), start.r.copy(), start.p.copy())
-        slope = Point(*(np.full_like(x, np.nan) for x in (at.w, at.r, at.p)))
+        at = start.copy()
+        slope = Point(*(np.full_like(x, np.nan) for x in at.parts))
         above, band, gap = np.zeros((3, size), bool)
         last, going = np.full(size, np.inf), np.arange(size)
         with np.errstate(all="ignore"):
@@ -223,14 +249,15 @@ class System:
                 now = at.at(going)
                 state = self.state(now, log_z[going])
                 step = state.step
-                change = np.concatenate([abs(step.w / now.w), abs(step.r / now.r), abs(step.p / now.p)[None]]).max(axis=0)
+                change = now.change(step)
                 bad = ~np.isfinite(change)
                 # a step that no longer halves is the rounding of the residual
-                noise = _NOISE / np.abs(state.stretch * now.p)
+                noise = _NOISE * np.minimum(1.0, 1.0 / np.abs(now.p)) / np.abs(state.stretch * now.p)
                 close = np.clip(noise, _CLOSE, _COARSE)
                 settled = (change <= _EXACT) | ((change <= close) & (change > 0.5 * last[going]))
                 length = np.where(bad, 0.0, np.minimum(1.0, 0.5 / change))
-                at.put(going, now.moved(Point(*(np.where(bad, 0.0, x) for x in (step.w, step.r, step.p))), length))
+                keep = Point(*(np.where(bad, 0.0, x) for x in step.parts))
+                at.put(going, now.moved(keep, length))
                 last[going] = change
                 slope.put(going, state.slope)
                 above[going], band[going], gap[going] = settled & np.array(self._place(state, now, noise))
@@ -248,9 +275,11 @@ class System:
         low = -_BLUR
         band = (block.imag > low * abs(block)) & (signs.imag > low * abs(signs)) & (branch.imag > low * abs(branch))
         band &= at.p.imag < -np.maximum(_LEAST, _CERTAIN * noise) * np.abs(at.p)
-        real = (abs(at.w.imag) <= _BLUR * abs(at.w)) & (abs(at.r.imag) <= _BLUR * abs(at.r))
-        right = (ds.real > 0.0) & (db.real > 0.0) & (dw.real * branch.real > 0.0)
-        gap = real & (lift.real > 0.0) & np.where(block.real > 0.0, right, (signs.imag > 0.0) & (branch.imag > 0.0))
+        real = (abs(at.w.imag) <= _BLUR * abs(at.w)) & (abs(at.v.imag) <= _BLUR * abs(at.v))
+        # imaginary parts never shrink on the way inwards
+        least = _FULL * 0.5 * np.sqrt(abs(block)) * lift.real
+        right = (ds.real >= least) & (db.real >= least)
+        gap = real & (lift.real >= _FULL) & np.where(block.real > 0.0, right, (signs.imag > 0.0) & (branch.imag > 0.0))
         return above.all(axis=0), band.all(axis=0), gap.all(axis=0)
 
     def far(self, log_z: Nodes) -> Point:
@@ -259,5 +288,5 @@ class System:
         # Z_l M → mean of the block, and M → mean of all over z
         small = np.prod(means**self.counts) * np.exp(-log_z)
         block = means[:, None] / small
-        return Point(block / self.gains[:, None], 1.0 + 2.0 / block, 1.0 + small)
+        return Point(block / self.gains[:, None], 1.0 / block, 1.0 + 1.0 / block, 1.0 + small)
 

@@ -109,6 +109,55 @@ def test_a_number_that_is_not_known_is_said_to_be_unknown(net, run, ask):
     assert "inner product" in numbers["problem"]
 
 
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        ((), {"kappa2", "fisher_rao_norm", "top_overlap", "bulk_eigenvalue", "diagonal"}),
+        (("--matrix", "tangent-kernel"), {"kappa1", "bulk_eigenvalue"}),
+        (("--matrix", "layer-fisher,layer=2"), {"diagonal", "bulk_eigenvalue"}),
+        (("--matrix", "feature-metric"), {"diagonal", "bulk_eigenvalue"}),
+    ],
+)
+def test_the_witness_stands_beside_the_predictions(net, ask, run, words, names):
+    command = ("statistics", "relu.toml", "--width", 400, "--samples", 20, "--outputs", 4, *words)
+    out = ask(*command, "--replicas", 8, "--seed", 3)
+    assert names | {"mean", "second_moment", "max_eigenvalue", "trace"} <= set(out["measured"])
+    assert set(out["measured"]) <= set(out["statistics"])
+    for name, found in out["measured"].items():
+        # three errors of eight networks, and the next order in 1/M
+        room = 4 * found["standard_error"] + 20 / 400 * abs(out["statistics"][name])
+        assert abs(found["mean"] - out["statistics"][name]) < room, name
+    code, text, _ = run(*command, "--replicas", 8, "--seed", 3, "-o", "t.csv")
+    assert code == 0 and "predicted        measured" in text
+    row = Table.read("t.csv")
+    assert row["mean_measured"][0] == out["measured"]["mean"]["mean"]
+    assert row["mean_standard_error"][0] == out["measured"]["mean"]["standard_error"]
+
+
+def test_the_witness_is_that_of_the_library_and_of_its_seed(net, ask):
+    words = ("statistics", "relu.toml", *SIZE, "--head", "batch-norm", "--replicas", 2)
+    values = [ask(*words, "--seed", seed, "--workers", 1)["measured"] for seed in (5, 5, 6)]
+    assert values[0] == values[1] != values[2]
+    sample = OutputBatchNorm(net, 100, 20, 3).sample(2, seed=5)
+    assert values[0]["max_eigenvalue"]["mean"] == float(sample.estimate("max_eigenvalue")[0])
+
+
+def test_sampled_networks_see_the_data(net, ask):
+    rng = np.random.default_rng(1)
+    np.save("x.npy", data := rng.standard_normal((20, 50)) + 1.0)
+    words = ("statistics", "relu.toml", "--width", 50, "--outputs", 3, "--data", "x.npy")
+    out = ask(*words, "--normalize", "rms", "--replicas", 2)
+    problem = FisherStatistics(net, 50, 20, 3, input_correlation=data)
+    expected = float(problem.sample(2).estimate("mean")[0])
+    assert out["measured"]["mean"]["mean"] == pytest.approx(expected, rel=1e-12)
+
+
+def test_one_network_has_no_standard_error(net, run, ask):
+    words = ("statistics", "relu.toml", *SIZE, "--replicas", 1)
+    assert "±" not in run(*words)[1]
+    assert ask(*words)["measured"]["mean"]["standard_error"] == "Infinity"
+
+
 def test_the_table_of_statistics_holds_what_is_printed(net, ask):
     names = [f"t.{suffix}" for suffix in ("csv", "json", "npz", "parquet")]
     words = [word for name in names for word in ("-o", name)]

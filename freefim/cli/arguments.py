@@ -168,6 +168,14 @@ def _parser() -> argparse.ArgumentParser:
         _DATA,
     )  # fmt: skip
     _statistic(statistics)
+    statistics.add_argument(
+        "--replicas", type=_count, metavar="R",
+        help="measure the same on so many sampled networks (none), with --seed",
+    )  # fmt: skip
+    statistics.add_argument(
+        "--workers", type=_count, metavar="W",
+        help="networks drawn at a time (as many as there are cores); no effect on the numbers",
+    )  # fmt: skip
     _outputs(statistics, ".csv, .json, .npz or .parquet (a table of one row)")
 
     scan = _bare_verb(
@@ -249,7 +257,7 @@ def _statistic(verb: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     verb.add_argument(
         "--seed", type=_seed, metavar="S",
-        help="seed of the sampled outputs of softmax and layer-norm (0)",
+        help="seed of sampled networks, and of the outputs of softmax and layer-norm (0)",
     )  # fmt: skip
 
 

@@ -88,9 +88,13 @@ class Question:
                 raise SpecError(f"statistics need the number of {name}: --{name}")
         allowed = [item.name for item in fields(kind)]
         if arguments.seed is not None:
-            if "seed" not in allowed:
-                raise SpecError("--seed goes with --head softmax or layer-norm, nothing else draws")
-            options["seed"] = arguments.seed
+            if "seed" in allowed:
+                options["seed"] = arguments.seed
+            elif getattr(arguments, "replicas", None) is None:
+                raise SpecError(
+                    "--seed goes with --head softmax or layer-norm or --replicas, nothing else "
+                    "draws"
+                )
         first = {name: values[0] for name, values in varied.items() if name in allowed}
         given = {name: size for name, size in sizes.items() if size is not None} | options
         thing = kind(net, **{"input_correlation": correlation, **first, **given})

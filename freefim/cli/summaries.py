@@ -4,7 +4,7 @@ import dataclasses
 import tomllib
 from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import groupby
-from math import isnan
+from math import isfinite, isnan
 from typing import Any
 
 import numpy as np
@@ -156,13 +156,20 @@ def question_lines(question: Question) -> list[str]:
     return [*lines, type(question.thing).__name__, *listed]
 
 
-def statistic_lines(found: Mapping[str, float], problem: str) -> list[str]:
-    """List the numbers of a statistic, and why some are missing."""
-    lines = [
-        f"  {name:<30} {'unknown' if isnan(value) else f'{value:.10g}'}"
-        for name, value in found.items()
-    ]
-    return [*lines, *([f"  unknown: {problem}"] if problem else [])]
+def statistic_lines(
+    found: Mapping[str, float], problem: str, measured: Mapping[str, tuple[float, float]]
+) -> list[str]:
+    """List the numbers of a statistic, those of sampled networks, and why some are missing."""
+    head = [f"  {'':<30} {'predicted':<16} measured"] if measured else []
+    lines = []
+    for name, value in found.items():
+        line = f"  {name:<30} {'unknown' if isnan(value) else f'{value:.10g}'}"
+        if name in measured:
+            mean, error = measured[name]
+            spread = f" ± {error:.2g}" if isfinite(error) else ""
+            line = f"{line:<49} {mean:.6g}{spread}"
+        lines.append(line)
+    return [*head, *lines, *([f"  unknown: {problem}"] if problem else [])]
 
 
 def scan_lines(table: Table, varied: Sequence[str]) -> list[str]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from freefim._formats import plain
 from freefim.cli import NOT_COMPUTED, outputs, rates, summaries
+from freefim.cli.arrays import read_matrix
 from freefim.cli.problem import Problem
 from freefim.cli.progress import Progress
 from freefim.cli.statistic import Question
@@ -29,6 +30,9 @@ from freefim.scans.scan import scan as scanned
 from freefim.scans.subject import Subject
 from freefim.spectra.conditional_fim import ConditionalFIM
 from freefim.spectra.network_spectrum import NetworkSpectrum
+from freefim.statistics.heads import BlockHead
+from freefim.statistics.measured import measured_numbers
+from freefim.statistics.sampling import sample_problem
 from freefim.tables import Table, write_whole
 
 __all__ = ["VERBS"]
@@ -172,7 +176,7 @@ def certify(arguments: Namespace) -> int:
 
 
 def statistics(arguments: Namespace) -> int:
-    """Compute mean-field statistics."""
+    """Compute mean-field statistics, measure them if asked."""
     outputs.check(arguments.output, outputs.TABLES, [arguments.network, arguments.data])
     question = Question.of_statistics(arguments)
     names = ("width", "samples", "outputs")
@@ -183,10 +187,27 @@ def statistics(arguments: Namespace) -> int:
     problem = str(table["problem"][0])
     if math.isnan(found["mean"]):
         raise ConvergenceError(problem)
-    for path in arguments.output:
-        Table(table.columns, {**question.provenance, **table.metadata}).write(path)
+    measured = {} if arguments.replicas is None else _measured(arguments, question)
+    columns: dict[str, Any] = dict(table.columns)
+    for name, (mean, error) in measured.items():
+        columns |= {f"{name}_measured": [mean], f"{name}_standard_error": [error]}
+    provenance = {**question.provenance, **table.metadata}
     numbers = summaries.question_numbers(question) | {"statistics": found, "problem": problem}
-    lines = [*summaries.question_lines(question), *summaries.statistic_lines(found, problem)]
+    if measured:
+        drawn = {"replicas": arguments.replicas, "sampling_seed": arguments.seed or 0}
+        provenance |= drawn
+        numbers |= drawn | {
+            "measured": {
+                name: {"mean": mean, "standard_error": error}
+                for name, (mean, error) in measured.items()
+            }
+        }
+    for path in arguments.output:
+        Table(columns, provenance).write(path)
+    lines = summaries.question_lines(question)
+    lines += summaries.statistic_lines(found, problem, measured)
+    if measured and isinstance(question.thing, BlockHead):
+        lines.append("  predicted from one draw of outputs, measured on each network's own")
     return _say(arguments, numbers, lines, arguments.output)
 
 
@@ -257,6 +278,19 @@ def _sample(arguments: Namespace, problem: Problem) -> EmpiricalSpectrum:
             progress=progress,
             **given,
         )
+
+
+def _measured(arguments: Namespace, question: Question) -> dict[str, tuple[float, float]]:
+    """Sample the networks of a statistic; they see the data if there are any."""
+    given = {} if arguments.data is None else {"input_correlation": read_matrix(arguments.data)}
+    with (
+        _executor(arguments) as executor,
+        Progress("sampling networks", arguments.replicas) as progress,
+    ):
+        sample = sample_problem(
+            question.thing, arguments.replicas, arguments.seed or 0, executor, progress, **given
+        )
+    return measured_numbers(question.thing, sample)
 
 
 @contextmanager

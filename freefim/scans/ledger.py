@@ -77,7 +77,7 @@ class Ledger:
         except BaseException as error:
             _open.discard(self._name)
             if isinstance(error, OSError):
-                reason = f"it cannot be used: {error.strerror or error}"
+                reason = f"it is not readable and writable: {error.strerror or error}"
                 raise self._error(reason) from error
             raise
 

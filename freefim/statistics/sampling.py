@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ def sample_problem(
     replicas: int,
     seed: int = 0,
     executor: Executor | None = None,
+    progress: Callable[[int, int], object] | None = None,
     **fields: Any,
 ) -> GradientSample:
     """Draw networks of a problem and measure its statistics.
@@ -25,7 +27,7 @@ def sample_problem(
     ----------
     problem : Problem
         Network, width, samples, outputs and what `Problem.witness` says.
-    replicas, seed, executor
+    replicas, seed, executor, progress
         As of `freefim.montecarlo.gradients.sample_gradients`.
     **fields
         Further fields of `freefim.montecarlo.gradients.GradientEnsemble`.
@@ -44,4 +46,4 @@ def sample_problem(
 
     sizes = (problem.width, problem.samples, problem.outputs)
     ensemble = GradientEnsemble(problem.net, *sizes, **problem.witness | fields)
-    return sample_gradients(ensemble, replicas, seed, executor)
+    return sample_gradients(ensemble, replicas, seed, executor, progress)

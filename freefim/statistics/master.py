@@ -12,7 +12,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -196,15 +196,34 @@ class GaussianStatistics(Problem, ABC):
         """Number of eigenvalues of the bulk, C (N - 1) if the dimension allows."""
         return max(self.rank - self.outputs, 0)
 
-    @property
+    @cached_property
     def separated(self) -> bool:
-        r"""Whether C eigenvalues stand out of the bulk.
+        r"""Whether C eigenvalues stand out of the bulk, where ((N - 1) o + d)/N puts them.
 
-        The off-diagonal entries of the Gram matrix fluctuate by a relative
-        :math:`1/\sqrt M`; as a noise matrix they hide a constant part that is less than
-        :math:`o\sqrt{NM} = d` (Baik, Ben Arous & Péché).
+        Two conditions. The off-diagonal entries of the Gram matrix fluctuate by a relative
+        :math:`1/\sqrt M`, and as a noise matrix they hide a constant part unless
+        :math:`o\sqrt{NM} > d`: for a linear network this is the exact threshold
+        :math:`c_{st}N > \sqrt{N/M}` of a spiked covariance (Baik, Ben Arous & Péché). And the
+        place must be beyond the bulk: where it is known for uncorrelated inputs, above its edge.
+        Between the two thresholds there are outliers, but the formula is below them.
         """
-        return self.off_diagonal * math.sqrt(self.samples * self.width) > self.diagonal
+        if not self.off_diagonal * math.sqrt(self.samples * self.width) > self.diagonal:
+            return False
+        edge = self._centred_edge
+        return edge is None or self._outlier > edge
+
+    @property
+    def _outlier(self) -> float:
+        return ((self.samples - 1) * self.off_diagonal + self.diagonal) / self._divisor
+
+    @property
+    def _centred_edge(self) -> float | None:
+        """Edge of the bulk that uncorrelated inputs would have, None where it is not known."""
+        if self.input_correlation == 0.0:
+            return None
+        centred = replace(self, input_correlation=0.0)
+        law = centred._bulk() if centred.off_diagonal == 0.0 else None
+        return None if law is None else upper_edge(law)
 
     @property
     def multiplicity(self) -> int:
@@ -233,7 +252,7 @@ class GaussianStatistics(Problem, ABC):
             If no outlier stands out of the bulk and the edge of the bulk is not known.
         """
         if self.separated or self.samples == 1:
-            return ((self.samples - 1) * self.off_diagonal + self.diagonal) / self._divisor
+            return self._outlier
         return upper_edge(self.bulk())
 
     def bulk(self) -> Law:

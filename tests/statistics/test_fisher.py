@@ -275,3 +275,29 @@ def test_bad_input_gets_one_sentence(change, message):
 def test_bad_questions_get_one_sentence(ask, message):
     with pytest.raises(SpecError, match=message):
         ask(FisherStatistics(gaussian(3, "relu", 2, 0.1), **SIZE))
+
+
+@pytest.mark.parametrize("phi", ["tanh", "linear"])
+def test_outliers_stand_out_where_they_are_said_to(phi):
+    """Both sides of the threshold c N > √(N/M) of a spiked covariance, c = 0.0035 here."""
+    net = Network(3, phi, weights="gaussian", weight_std=math.sqrt(3))
+    faint, close, clear = (
+        FisherStatistics(net, 400, 200, 1, input_correlation=c) for c in (0.001, 0.01, 0.06)
+    )
+    edge = FisherStatistics(net, 400, 200, 1).max_eigenvalue
+    overlaps, tops = np.transpose(
+        [
+            [st.sample(6, seed=1).estimate(name)[0] for name in ("overlap", "max_eigenvalue")]
+            for st in (faint, close, clear)
+        ]
+    )
+    # the norm of the last weights scatters by √(2/M) = 0.07, less for a mean of 6
+    assert not faint.separated and overlaps[0] < 0.2 and tops[0] == pytest.approx(edge, rel=0.08)
+    assert clear.separated and overlaps[2] > 0.95
+    assert tops[2] == pytest.approx(clear.max_eigenvalue, rel=0.15)
+    # an outlier that is there already, but not where the formula has it: no number is better
+    place = (199 * close.off_diagonal + close.diagonal) / 200
+    assert place < edge < tops[1] and overlaps[1] > 0.5
+    assert not close.separated
+    with pytest.raises(ConvergenceError, match="too small for an outlier"):
+        _ = close.max_eigenvalue

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable, Collection
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from freefim.errors import SpecError
 from freefim.free.chains.chain import Affine, Corner, Gaussian, Move, Padding, Product
 from freefim.free.chains.chain_law import ChainLaw
 from freefim.free.leaves.leaf import Leaf, TwoPoint
-from freefim.networks.activations import Abs, LeakyReLU, Linear, ReLU
+from freefim.networks.activations import Abs, Activation, LeakyReLU, Linear, ReLU
 from freefim.networks.gates import gate_law, realised_gate
 from freefim.networks.network import Network
 from freefim.networks.order_parameters import order_parameters
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Layers", "NetworkSpectrum", "layers_of"]
 
+_HOMOGENEOUS = Linear | Abs | ReLU | LeakyReLU
 # Ratios of widths this close to 1 are 1, up to rounding.
 _SQUARE = 1e-15
 
@@ -119,10 +120,20 @@ class Layers:
     ensembles: tuple[str, ...]
     ratios: list[Any]
     variances: list[Any]
+    _shared: dict[Any, list[Move]] = field(default_factory=dict, repr=False, compare=False)
 
     def through(self, layer: int, shift: Any = 0) -> list[Move]:
         """Moves that make the law of W A Wᵀ + shift from that of A, W of layer 1..L."""
         ratio, variance = self.ratios[layer - 1], self.variances[layer - 1]
+        if shift:
+            return self._moves(layer, ratio, variance, shift)
+        # layers that are alike share their moves
+        key = self.ensembles[layer - 1], ratio, variance
+        if key not in self._shared:
+            self._shared[key] = self._moves(layer, ratio, variance, shift)
+        return self._shared[key]
+
+    def _moves(self, layer: int, ratio: Any, variance: Any, shift: Any) -> list[Move]:
         if self.ensembles[layer - 1] == "gaussian":
             moves: list[Move] = [Gaussian(ratio, variance)]
             return [*moves, Affine(1, shift)] if shift else moves
@@ -131,9 +142,12 @@ class Layers:
             return [scaled]
         return [Corner(ratio), scaled] if ratio < 1 else [Padding(1 / ratio), scaled]
 
-    def gate(self, layer: int) -> Product:
+    def gate(self, layer: int) -> Move:
         """Product with the gate behind layer 1..L."""
-        return Product(self.gates[layer - 1])
+        gate = self.gates[layer - 1]
+        if id(gate) not in self._shared:
+            self._shared[id(gate)] = [Product(gate)]
+        return self._shared[id(gate)][0]
 
 
 def layers_of(net: Network, given: "NetworkReplica | None" = None) -> Layers:
@@ -182,16 +196,26 @@ def _limits(net: Network) -> tuple[list[Any], list[Leaf]]:
         activations.append(net.final_activation)
     variances = order.preactivation_variances[: len(activations)]
     make = _exact_gate if exact else gate_law
-    return shifts, [make(phi, q) for phi, q in zip(activations, variances, strict=True)]
+    gates: list[Leaf] = []
+    alike: dict[Activation, Leaf] = {}
+    for phi, q in zip(activations, variances, strict=True):
+        gate = alike.get(phi)
+        if gate is None:
+            gate = make(phi, q)
+            if isinstance(phi, _HOMOGENEOUS):
+                # the gate is the same at every variance, and shared by its layers
+                alike[phi] = gate
+        gates.append(gate)
+    return shifts, gates
 
 
 def _is_rational(net: Network) -> bool:
     """Whether the chain of the network consists of rationals: so are its moments, then."""
-    activations = (*net.activations, net.final_activation)
-    numbers = (*net.weight_stds, *net.bias_stds, *net.ratios, net.input_second_moment)
+    activations = {*net.activations, net.final_activation}
+    numbers = {*net.weight_stds, *net.bias_stds, *net.ratios, net.input_second_moment}
     slopes = [phi.negative_slope for phi in activations if isinstance(phi, LeakyReLU)]
     return all(
-        phi is None or isinstance(phi, Linear | Abs | ReLU | LeakyReLU) for phi in activations
+        phi is None or isinstance(phi, _HOMOGENEOUS) for phi in activations
     ) and all(
         isinstance(value, int | Fraction) or float(value).is_integer()
         for value in (*numbers, *slopes)

@@ -15,6 +15,8 @@ from freefim.free.chains.chain import Affine, Chain, Gaussian, from_last_zero, n
 from freefim.free.chains.derivation import Derivation
 from freefim.free.chains.moments import chain_moments, is_rational
 from freefim.free.law import Law
+from freefim.free.powers.curve import chain_curve
+from freefim.free.powers.solution import solve_power
 from freefim.free.projection.program import is_projection_chain
 from freefim.free.projection.solve import solve_projection
 from freefim.free.solution import Solution
@@ -65,8 +67,12 @@ class ChainLaw(Law):
     @cached_property
     def solution(self) -> Solution:
         """The solved law."""
-        chain = from_last_zero(self.chain)
         with _in_range():
+            curve = chain_curve(self.chain)
+            found = solve_power(curve) if curve else None
+            if found:
+                return found
+            chain = from_last_zero(self.chain)
             if chain.moves and _is_product(chain):
                 from freefim.free.trees.solve import solve_tree
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from freefim.errors import ConvergenceError
-from freefim.free.chains.chain import Affine, Chain, Gaussian, from_last_zero, numeric
+from freefim.free.chains.chain import Chain, from_last_zero, numeric
 from freefim.free.chains.derivation import Derivation
 from freefim.free.chains.moments import chain_moments, is_rational
 from freefim.free.law import Law
@@ -31,8 +31,8 @@ __all__ = ["ChainLaw"]
 class ChainLaw(Law):
     """The law of a chain of free operations.
 
-    Chains of projections, Gaussian matrices, corners and paddings are composed in closed form;
-    any other leaf is solved jointly with all others.
+    Chains of projections, Gaussian matrices, corners and paddings are composed in closed form,
+    without shifts to one formula; any other leaf is solved jointly with all others.
 
     Parameters
     ----------
@@ -73,10 +73,6 @@ class ChainLaw(Law):
             if found:
                 return found
             chain = from_last_zero(self.chain)
-            if chain.moves and _is_product(chain):
-                from freefim.free.trees.solve import solve_tree
-
-                return solve_tree(ChainLaw(chain))
             if is_projection_chain(chain):
                 return solve_projection(chain)
             from freefim.free.joint.solve import solve_joint
@@ -138,13 +134,6 @@ class ChainLaw(Law):
             return self.expression
         ends = f", layer_ends={self.layer_ends!r}" if self.layer_ends else ""
         return f"ChainLaw({self.chain!r}{ends})"
-
-
-def _is_product(chain: Chain) -> bool:
-    """Whether a projection chain of several Gaussian matrices has no shift: hard edges at 0."""
-    gaussians = sum(isinstance(move, Gaussian) for move in chain.moves)
-    shifts = any(isinstance(move, Affine) and move.shift != 0 for move in chain.moves)
-    return gaussians > 1 and not shifts and chain.start > 0 and is_projection_chain(chain)
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from freefim.free.leaves.leaf import TwoPoint
 
 __all__ = ["PowerCurve", "chain_curve"]
 
+Key = tuple[float, float]
+
 # Ratios of widths and masses that differ by no more are equal up to rounding.
 _SAME = 1e-13
 # Powers of a number from [1/2, 1) that floats hold.
@@ -62,14 +64,15 @@ class PowerCurve:
         s, the mean of the law.
     top : Scale
         Where the atom besides 0 lies, if there is one.
-    powers : dict of float to float
-        c_j - 1, of which a projection that takes out little keeps the digits, and e_j.
+    powers : dict of (float, float) to float
+        e_j by level and excess, c_j = level (1 + excess): a projection that takes out little keeps
+        the digits of the excess.
     """
 
     def __init__(self, value: float = 1.0):
         self.factor = Scale(value)
         self.top = Scale(value)
-        self.powers: defaultdict[float, float] = defaultdict(float, {0.0: 1.0})
+        self.powers: defaultdict[Key, float] = defaultdict(float, {(1.0, 0.0): 1.0})
         self._level = 1.0
 
     def scale(self, factor: float, count: int = 1) -> None:
@@ -80,9 +83,8 @@ class PowerCurve:
     def project(self, mass: float, complement: float, count: int = 1) -> None:
         """Multiply by `count` projections."""
         self.factor.times(mass, count)
-        beyond = self._level - 1.0
-        self.powers[self._level * complement / mass + beyond] += count
-        self.powers[beyond] -= count
+        self.powers[self._level, complement / mass] += count
+        self.powers[self._level, 0.0] -= count
 
     def compress(self, ratio: float) -> None:
         """Take a corner."""
@@ -97,11 +99,11 @@ class PowerCurve:
         """Multiply by a Gaussian matrix from both sides, by `count` of them if they are square."""
         self.factor.times(ratio * variance, count)
         self._level /= ratio
-        self.powers[self._level - 1.0] += count
+        self.powers[self._level, 0.0] += count
 
     def marchenko_pastur(self, ratio: float) -> None:
         """Multiply by a Marchenko–Pastur law."""
-        self.powers[self._level * ratio - 1.0] += 1.0
+        self.powers[self._level * ratio, 0.0] += 1.0
 
     def raise_to(self, exponent: float) -> None:
         """Take a power of the law: of its S-transform."""
@@ -110,7 +112,7 @@ class PowerCurve:
         self.top.raise_to(exponent)
         for c in self.powers:
             self.powers[c] *= exponent
-        self.powers[0.0] -= exponent - 1.0
+        self.powers[1.0, 0.0] -= exponent - 1.0
 
     def multiply(self, other: "PowerCurve") -> None:
         """Multiply by another law of the kind."""
@@ -120,18 +122,18 @@ class PowerCurve:
         self.top.multiply(other.top)
         for c, e in other.powers.items():
             self.powers[c] += e
-        self.powers[0.0] -= 1.0
+        self.powers[1.0, 0.0] -= 1.0
 
     def normalise(self) -> None:
         """Put all in terms of the moment function of the law itself."""
         level, self._level = self._level, 1.0
         if level != 1.0:
             self.factor.times(level)
-            moved = {(c + (1.0 - level)) / level: e for c, e in self.powers.items()}
+            moved = {(c / level, excess): e for (c, excess), e in self.powers.items()}
             self.powers = defaultdict(float, moved)
 
-    def terms(self) -> list[tuple[float, float]]:
-        """c_j - 1, descending, and e_j, no two of them equal.
+    def terms(self) -> list[tuple[float, float, float]]:
+        """Level, excess and exponent of all factors, by descending c_j, no two of them equal.
 
         Raises
         ------
@@ -141,14 +143,22 @@ class PowerCurve:
         self.normalise()
         if not 0.0 < self.factor.value < inf:
             raise ConvergenceError("numbers of the law leave the range of floats")
-        merged: list[tuple[float, float]] = []
-        for c, e in sorted(self.powers.items(), reverse=True):
-            if merged and merged[-1][0] - c <= _SAME * (1.0 + c):
-                # equal up to the rounding of ratios
-                merged[-1] = (merged[-1][0], merged[-1][1] + e)
-            else:
-                merged.append((c, e))
-        return [(c, e) for c, e in merged if abs(e) > _SAME]
+        merged: list[tuple[float, float, float]] = []
+        ordered = sorted(self.powers, key=lambda key: (key[0] * (1.0 + key[1]), key), reverse=True)
+        for key in ordered:
+            count = self.powers[key]
+            if merged and _equal(merged[-1][:2], key):
+                count += merged.pop()[2]
+            merged.append((*key, count))
+        return [term for term in merged if abs(term[2]) > _SAME]
+
+
+def _equal(one: Key, two: Key) -> bool:
+    """Whether two factors are equal up to the rounding of ratios and masses."""
+    (level, excess), (c, other) = one, two
+    if level == c:
+        return abs(excess - other) <= _SAME * excess
+    return abs(level * (1.0 + excess) / (c * (1.0 + other)) - 1.0) <= _SAME
 
 
 def chain_curve(chain: Chain) -> PowerCurve | None:
@@ -157,7 +167,7 @@ def chain_curve(chain: Chain) -> PowerCurve | None:
     Examples
     --------
     >>> chain_curve(Chain(1, (Gaussian(1, 1),) * 3)).terms()  # z = (1 + m)⁴ / m
-    [(0.0, 4.0)]
+    [(1.0, 0.0, 4.0)]
     """
     start = float(chain.start)
     if not 0.0 < start < inf:

@@ -6,7 +6,8 @@ With :math:`y = m/(1 + q m)` and :math:`t = b_1 y`, v = 1 + t, the curve is
 
 k_j = 1 - g_j, p = q/b_1. The mass besides 0 is where v = 0; points of the upper half plane have
 v in the lower one. Points are held as w = log v, a + ib with b in [-π, 0]: near hard edges the
-curve is linear in it. A curve is (k, g, e, ec, par), par = [c, p, G, 1/b_1, K, A, B].
+curve is linear in it. A curve is (k, g, e, ec, par), par =
+[c, p, G, 1/b_1, K, A, B, e^c].
 """
 
 import cmath
@@ -25,12 +26,18 @@ CLOSE = 1e-5
 STRIDE = 0.07
 #: Distances of singularities count up to here; beyond, the curve is linear in w.
 FARTHEST = 40.0
+#: Steps of log t in search of the first edge, and points of a search for gaps.
+SCAN, POINTS = 0.05, 400
+#: Exponents for which powers keep more digits than exponentials of logarithms.
+SMALL = 8.0
+#: Rounding of exponents.
+UNIT = 1e-13
 EPS = 2.220446049250313e-16
 
 
 @inline
 def tilt(curve, t, v):
-    """d log z / d log t at real v = 1 + t, and its derivative by t."""
+    """Slope d log z / d log t at real v = 1 + t, and its derivative by t."""
     k, g, e, _, par = curve
     h, dh = e[0] * t / v - 1.0, e[0] / (v * v)
     for j in range(1, k.size):
@@ -72,17 +79,28 @@ def crossing(curve, right, low, high):
 
 @kernel
 def find_edges(curve):
-    """Logarithms of t at the upper edge and of -v at a lower edge off 0, where there are such.
+    """Logarithms of t at the uppermost edge and of -v at the lowest edge off 0; NaN: there is none.
 
-    For curves whose exponents are positive: the tilt is monotone. NaN where floats end.
+    Where no exponent is negative the tilt is monotone and has these two zeros.
     """
     k, g, e, _, par = curve
     high = 700.0
     if par[2] > 0.0 and par[1] > 0.0:
         high = math.log((1.0 - EPS) / par[1])
-    top = crossing(curve, True, -700.0, high)
+    start, last = -700.0, high
+    if e.min() < 0.0:
+        # the first zero of perhaps several
+        start = -40.0
+        last = start
+        while last < high:
+            last = min(start + SCAN, high)
+            size = math.exp(last)
+            if tilt(curve, size, 1.0 + size)[0] >= 0.0:
+                break
+            start = last
+    top = crossing(curve, True, start, last)
     low = math.nan
-    if abs(e[0] - 1.0) <= 1e-13:
+    if abs(e[0] - 1.0) <= UNIT:
         high = 700.0
         if k.size > 1:
             high = math.log(g[1] / k[1] * (1.0 - EPS))
@@ -91,8 +109,65 @@ def find_edges(curve):
 
 
 @inline
+def tilt_at(curve, s):
+    """The tilt at v = -e^s."""
+    size = math.exp(s)
+    return tilt(curve, -1.0 - size, -size)[0]
+
+
+@kernel
+def inner_gaps(curve):
+    """Gaps between bands: rows (log of -v at the lower and at the upper end, mass above).
+
+    They lie where the factors that have changed their sign are of degree 1, and the tilt is > 0.
+    """
+    k, g, e, ec, _ = curve
+    found = np.empty((k.size, 3))
+    count = 0
+    degree, mass = e[0], ec[0]
+    for j in range(1, k.size):
+        degree += e[j]
+        mass += ec[j]
+        if abs(degree - 1.0) > UNIT:
+            continue
+        first = math.log(g[j] / k[j]) + EPS
+        last = math.log(g[j + 1] / k[j + 1]) - EPS if j + 1 < k.size else first + 80.0
+        best, middle = -math.inf, first
+        for i in range(1, POINTS):
+            # denser towards both ends
+            share = 0.5 - 0.5 * math.cos(math.pi * i / POINTS)
+            s = first + (last - first) * share
+            height = tilt_at(curve, s)
+            if height > best:
+                best, middle = height, s
+        step = (last - first) / POINTS
+        while best <= 0.0 and step > 1e-12 * (last - first):
+            for s in (middle - step, middle + step):
+                if first < s < last and tilt_at(curve, s) > best:
+                    best, middle = tilt_at(curve, s), s
+            step *= 0.5
+        if best <= 0.0:
+            continue
+        # it falls with s beyond its largest value, and rises before
+        found[count, 1] = crossing(curve, False, middle, last)
+        below, above = first, middle
+        for _ in range(200):
+            s = 0.5 * (below + above)
+            if tilt_at(curve, s) > 0.0:
+                above = s
+            else:
+                below = s
+            if above - below <= EPS * abs(s):
+                break
+        found[count, 0] = 0.5 * (below + above)
+        found[count, 2] = mass
+        count += 1
+    return found[:count]
+
+
+@inline
 def real_log(curve, t, v):
-    """log |z| at real v = 1 + t."""
+    """Logarithm of |z| at real v = 1 + t."""
     k, g, e, _, par = curve
     total = par[0] - math.log(abs(t))
     total += e[0] * (math.log1p(t) if t > -0.5 else math.log(abs(v)))
@@ -104,14 +179,33 @@ def real_log(curve, t, v):
     return total
 
 
+@inline
+def power(base, excess, exponent):
+    """|base|^exponent, base = 1 + excess, to the digits of either."""
+    if abs(exponent) <= SMALL or excess <= -0.5:
+        return abs(base) ** exponent
+    return math.exp(exponent * math.log1p(excess))
+
+
+@inline
+def place(curve, t, v):
+    """|z| at real v = 1 + t, without the rounding of its logarithm where that is of a size."""
+    k, g, e, _, par = curve
+    value = par[7] / abs(t) * power(v, t, e[0])
+    for j in range(1, k.size):
+        u = k[j] * t
+        value *= power(1.0 + u if u > -0.5 else g[j] + k[j] * v, u, e[j])
+    return value * power(1.0 - par[1] * t, -par[1] * t, -par[2])
+
+
 @kernel
 def describe_edge(curve, t, v):
-    """log z at a real critical point v = 1 + t, radius of its series in v, and its coefficients.
+    """Series of log z at a real critical point v = 1 + t.
 
-    Shape (4 + TERMS,): t, v, log |z|, radius, then those of order 2, 3, ….
+    Shape (5 + TERMS,): t, v, log |z|, radius, |z|, then the coefficients of order 2, 3, ….
     """
     k, g, e, _, par = curve
-    out = np.zeros(4 + TERMS)
+    out = np.zeros(5 + TERMS)
     closest = min(abs(v), abs(t))
     for j in range(k.size + 2):
         if j < k.size:
@@ -127,23 +221,34 @@ def describe_edge(curve, t, v):
         for n in range(TERMS):
             power *= pull
             sign = -sign
-            out[4 + n] += sign * weight * power / (n + 2.0)
+            out[5 + n] += sign * weight * power / (n + 2.0)
     out[0], out[1], out[2], out[3] = t, v, real_log(curve, t, v), closest
+    out[4] = place(curve, t, v)
     return out
+
+
+@inline
+def unfold(a, b):
+    """Both v = e^(a + ib) and t = v - 1, each to its own digits."""
+    if a > -0.5:
+        em = math.expm1(a)
+        ea = em + 1.0
+    else:
+        ea = math.exp(a)
+        em = ea - 1.0
+    half = math.sin(0.5 * b)
+    turn, side = 2.0 * ea * half * half, 2.0 * ea * half * math.cos(0.5 * b)
+    return complex(ea - turn, side), complex(em - turn, side)
 
 
 @inline
 def point(curve, a, b):
     """(log z, its first and second derivative by w, distance of singularities) at w = a + ib."""
     k, g, e, _, par = curve
-    em = math.expm1(a)
-    ea = em + 1.0
-    half = math.sin(0.5 * b)
-    tr, ti = em - 2.0 * ea * half * half, 2.0 * ea * half * math.cos(0.5 * b)
-    vr = ea - 2.0 * ea * half * half
+    v, t = unfold(a, b)
+    vr, tr, ti = v.real, t.real, t.imag
     tt = tr * tr + ti * ti
     real, imag = par[0] + e[0] * a - 0.5 * math.log(tt), e[0] * b - math.atan2(ti, tr)
-    v = complex(vr, ti)
     # v/t and its derivative
     inv = 1.0 / tt
     p = complex((vr * tr + ti * ti) * inv, (ti * tr - vr * ti) * inv)
@@ -221,8 +326,8 @@ def settle(curve, a, b, goal):
 
 @inline
 def from_edge(edge, drop):
-    """v near an edge where log z differs from its value there by `drop`, a real number."""
-    c = edge[4:]
+    """Distance in v from an edge at which log z differs from that of the edge by `drop`."""
+    c = edge[5:]
     d = complex(0.0, -math.sqrt(-drop / c[0]))
     for _ in range(8):
         value, slope = complex(c[TERMS - 1]), complex(c[TERMS - 1] * (TERMS + 1.0))
@@ -239,7 +344,7 @@ def from_edge(edge, drop):
 @inline
 def zone(edge):
     """Difference in log z up to which an edge is told by its series."""
-    return abs(edge[4]) * (ZONE * edge[3]) ** 2
+    return abs(edge[5]) * (ZONE * edge[3]) ** 2
 
 
 @inline
@@ -295,7 +400,7 @@ def walk(curve, top, low):
 def moment(curve, t):
     """M at t."""
     par = curve[4]
-    return t * par[3] / (1.0 - par[1] * t)
+    return t * par[3] * inverse(1.0 - par[1] * t)
 
 
 @inline
@@ -314,13 +419,11 @@ def in_band(curve, top, low, rows, x, log):
     """(v, t, log v, distance from the upper edge if near it, found) at x > 0 in a band."""
     rise, drop = math.inf, log - top[2]
     if drop > -0.5 and x > 0.0:
-        right = math.exp(top[2])
-        drop = math.log1p((x - right) / right)
+        drop = math.log1p((x - top[4]) / top[4])
     if low.size:
         rise = log - low[2]
-        if rise < 0.5 and x > 0.0:
-            left = math.exp(low[2])
-            rise = math.log1p((x - left) / left)
+        if rise < 0.5 and x > 0.0 and low[4] > 0.0:
+            rise = math.log1p((x - low[4]) / low[4])
     # rounding of the edge itself
     drop, rise = min(drop, -1e-300), max(rise, 1e-300)
     if drop > -zone(top):
@@ -340,18 +443,8 @@ def in_band(curve, top, low, rows, x, log):
     row = rows[near]
     step = ahead(complex(row[3], row[4]), complex(row[5], row[6]), complex(log - row[0]))
     w, _, _, _, found = settle(curve, row[1] + step.real, row[2] + step.imag, complex(log))
-    v, t = unfold(w)
+    v, t = unfold(w.real, w.imag)
     return v, t, w, 0j, found
-
-
-@inline
-def unfold(w):
-    """v = e^w and t = v - 1, each to its own digits."""
-    em, sine, half = math.expm1(w.real), math.sin(w.imag), math.sin(0.5 * w.imag)
-    ea = em + 1.0
-    return complex(ea - 2.0 * ea * half * half, ea * sine), complex(
-        em - 2.0 * ea * half * half, ea * sine
-    )
 
 
 @kernel
@@ -381,7 +474,7 @@ def evaluate(curve, top, low, rows, x, logs, gap, want):
 
 @inline
 def in_gap(curve, region, goal, low, high):
-    """(t, v) on the real line where log |z| = goal, s between two bounds.
+    """Place (t, v) on the real line where log |z| = goal, s between two bounds.
 
     Region 0: z < 0, v = 1/(1 + e^s); 1: above all bands, t = e^s; 2: below all, v = -e^s.
     """
@@ -399,7 +492,7 @@ def in_gap(curve, region, goal, low, high):
         slope = tilt(curve, t, v)[0] * scale
         miss = real_log(curve, t, v) - goal
         # it falls with s in the first two
-        if (miss > 0.0) == (region != 2):  # noqa: PLR2004
+        if (miss > 0.0) == (region != 2):
             low = s
         else:
             high = s
@@ -435,38 +528,46 @@ def turn(curve, w, log, angle):
     return w, False
 
 
-@kernel
-def cauchy(curve, top, low, rows, bounds, z):
-    """G at z of the closed upper half plane off the band, and m there; NaN where it was not found.
-
-    bounds: those of s above and below all bands.
-    """
+@inline
+def transforms(curve, z, v, t):
+    """G and m."""
     par = curve[4]
-    out = np.empty(z.size, dtype=np.complex128)
-    moments = np.empty(z.size, dtype=np.complex128)
-    right = math.exp(top[2])
-    left = math.exp(low[2]) if low.size else 0.0
+    slack = inverse(1.0 - par[1] * t)
+    return (par[5] + par[6] * v) * slack / z, t * par[3] * slack
+
+
+@kernel
+def from_gap(curve, region, low, high, z):
+    """G and m at points of the closed upper half plane, |z| in one gap; NaN where not found.
+
+    With region 0, |z| is anywhere and z < 0; bounds of s as for `in_gap`. Shape (2, n).
+    """
+    out = np.empty((2, z.size), dtype=np.complex128)
     for i in range(z.size):
-        size = abs(z[i])
-        log = math.log(size)
-        real = z[i].imag == 0.0
-        if real and z[i].real < 0.0:
-            tr, vr = in_gap(curve, 0, log, -700.0, 700.0)
-            t, v, found = complex(tr), complex(vr), True
-        elif size >= right or size <= left:
-            region = 1 if size >= right else 2
-            tr, vr = in_gap(curve, region, log, -700.0, bounds[region - 1])
-            t, v, found = complex(tr), complex(vr), True
+        log = math.log(abs(z[i]))
+        tr, vr = in_gap(curve, region, log, low, high)
+        t, v, found = complex(tr), complex(vr), True
+        if z[i].imag != 0.0:
             w = log1p(t) if vr > 0.0 else complex(math.log(-vr), -math.pi)
-        else:
-            v, t, w, _, found = in_band(curve, top, low, rows, size, log)
-        if not real and found:
             w, found = turn(curve, w, log, math.atan2(z[i].imag, z[i].real))
-            v, t = unfold(w)
+            v, t = unfold(w.real, w.imag)
+        out[0, i], out[1, i] = transforms(curve, z[i], v, t)
         if not found:
-            out[i], moments[i] = complex(math.nan, math.nan), complex(math.nan, math.nan)
-            continue
-        slack = 1.0 - par[1] * t
-        out[i] = (par[5] + par[6] * v) / slack / z[i]
-        moments[i] = t * par[3] / slack
-    return out, moments
+            out[:, i] = math.nan
+    return out
+
+
+@kernel
+def from_band(curve, top, low, rows, z):
+    """G and m at points of the open upper half plane, |z| in one band; NaN where not found."""
+    out = np.empty((2, z.size), dtype=np.complex128)
+    for i in range(z.size):
+        log = math.log(abs(z[i]))
+        _, _, w, _, found = in_band(curve, top, low, rows, abs(z[i]), log)
+        if found:
+            w, found = turn(curve, w, log, math.atan2(z[i].imag, z[i].real))
+        v, t = unfold(w.real, w.imag)
+        out[0, i], out[1, i] = transforms(curve, z[i], v, t)
+        if not found:
+            out[:, i] = math.nan
+    return out

@@ -63,10 +63,10 @@ def compile_tree(law: Law) -> Program:
 def _emit_curve(program: Program, law: Law) -> bool:
     """A product of formulas as one curve, if the law is one."""
     from freefim.free.chains.chain_law import ChainLaw
-    from freefim.free.trees.power_curve import power_curve
+    from freefim.free.trees.power_curve import curve_moves, power_curve
 
     curve = power_curve(law)
-    found = curve and curve.moves()
+    found = curve and curve_moves(curve)
     if not found:
         return False
     moves, scale, mass = found

@@ -6,11 +6,13 @@ from freefim.errors import ConvergenceError
 from freefim.free.law import Law
 from freefim.free.laws.leaf_solution import LeafSolution
 from freefim.free.laws.pieces import AtomsPiece
+from freefim.free.powers.solution import solve_power
 from freefim.free.solution import Pairs, Solution
 from freefim.free.trees.cauchy_sum import CauchySum, split_cauchy
 from freefim.free.trees.compiler import compile_tree
 from freefim.free.trees.formulas import squared_terms
 from freefim.free.trees.image import ImageSolution, is_image
+from freefim.free.trees.knowledge import has_symbols
 from freefim.free.trees.nodes import Affine, FreeSum, NamedLaw, Square
 from freefim.free.trees.program import AFFINE, LEAF, Program
 from freefim.free.trees.solution import TreeSolution
@@ -33,7 +35,7 @@ def solve_tree(law: Law) -> Solution:
 
     Returns
     -------
-    TreeSolution or ImageSolution
+    TreeSolution, PowerSolution or ImageSolution
         The image of a solution where the topmost nodes are no convolutions.
 
     Raises
@@ -64,7 +66,12 @@ def solve_tree(law: Law) -> Solution:
     if isinstance(law, NamedLaw):
         return law.construction.solution
     from freefim.free.trees.atoms import tree_atoms
+    from freefim.free.trees.power_curve import power_curve
 
+    curve = None if has_symbols(law) else power_curve(law)
+    found = solve_power(curve) if curve else None
+    if found:
+        return found
     smooth, drifts = split_cauchy(law)
     if drifts:
         return CauchySum(smooth.solution, sum(d[0] for d in drifts), sum(d[1] for d in drifts))

@@ -15,8 +15,9 @@ __all__ = ["MARGINAL", "find_bands", "mass_at_one"]
 MARGINAL = 1e-12
 
 _DECADES, _COARSE = 15, 4  # below the bound, and points of each
-_PER_DECADE, _ACROSS = 40, 200
+_PER_DECADE, _ACROSS = 24, 120
 _LEAST = 1e-280
+_MANY = 0.4
 _NEAREST = 28  # halves of decades towards 1
 
 _NARROWER, _TRIES = 6, 8
@@ -57,7 +58,9 @@ def find_bands(line: Line, fine: int = 1) -> Pairs:
     else:
         low, high = far[band].min(), far[band].max()
     low, high = max(low / 10.0, 1e-6 * high), min(10.0 * high, bound)
-    near = 10.0 ** -np.linspace(0.0, 0.5 * _NEAREST, 2 * _NEAREST)
+    # what half of closed gates nearly leaves at 1
+    close = max(dict(leaf.atoms).get(0.0, 0.0) for leaf in line.system.leaves) > _MANY
+    near = 10.0 ** -np.linspace(0.0, 0.5 * _NEAREST, 2 * _NEAREST if close else 2)
     points = [
         np.geomspace(low, high, 2 + int(_PER_DECADE * fine * np.log10(high / low))),
         np.linspace(low, high, _ACROSS * fine),

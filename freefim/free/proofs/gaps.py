@@ -134,12 +134,12 @@ def _zero(curve: Curve, depth: int, hi: Any) -> Cut:
         seen = probe(curve, t, depth)
         lo, hi = (t, hi) if seen.sign == 1 and seen.z < 0 else (lo, t)
         step = seen.z / seen.phi if seen.sign == 1 else arb(1)
-        if abs(step).mid() <= _rounding() * abs(t):
+        if abs(step).mid() <= _rounding() * _size(curve, t):
             break
-        aim = _inside(t - step, lo, hi) if seen.sign == 1 else None
-        t = ((lo + hi) / 2).mid() if aim is None else aim
+        newton = (t - step).mid()
+        t = newton if seen.sign == 1 and lo < newton <= hi else ((lo + hi) / 2).mid()
     for share in (3, 2, 1.5):
-        width = abs(t) * arb(2) ** int(-ctx.prec / share)
+        width = _size(curve, t) * arb(2) ** int(-ctx.prec / share)
         cut = Cut(depth, (t - width).mid(), (t + width).mid())
         if proved_cut(curve, cut):
             return cut
@@ -163,9 +163,9 @@ def gap_around(curve: Curve, x: Any, start: Any) -> tuple[Any, Any] | None:
             return None
         step = ((seen.z - x) / seen.phi).mid()
         t = (t - step).mid()
-        if abs(step) <= _rounding() * abs(t):
+        if abs(step) <= _rounding() * _size(curve, t):
             break
-    width = abs(t) * arb(2) ** int(-ctx.prec / 2)
+    width = _size(curve, t) * arb(2) ** int(-ctx.prec / 2)
     lower, upper = (t - width).mid(), (t + width).mid()
     ends = probe(curve, lower), probe(curve, upper)
     if not ends[0].sign == ends[1].sign == probe(curve, lower.union(upper)).sign == 1:
@@ -258,11 +258,11 @@ def _edge(curve: Curve, inside: Any, outside: Any) -> Edge:
         if aim is None or abs(aim - t) > step / 2:
             aim = _middle(good, bad)
         step, t = abs(aim - t), aim
-        if step <= _rounding() * abs(t):
+        if step <= _rounding() * _size(curve, t):
             break
     towards = 1 if inside > outside else -1
     for share in (2, 1.5, 3, 4, 6):
-        width = abs(t) * arb(2) ** int(-ctx.prec / share) * towards
+        width = _size(curve, t) * arb(2) ** int(-ctx.prec / share) * towards
         edge = Edge((t + width).mid(), (t - width).mid())
         if probe(curve, edge.inside).sign == 1 and probe(curve, edge.outside).sign == -1:
             return edge
@@ -281,6 +281,11 @@ def _inside(t: Any, a: Any, b: Any) -> Any | None:
     """The middle of a ball, if it lies between two points."""
     t = t.mid()
     return t if min(a, b) < t < max(a, b) else None
+
+
+def _size(curve: Curve, t: Any) -> Any:
+    """What errors of t are measured by: t itself, but not where it is 0."""
+    return abs(t) + curve.scale * arb(2) ** int(-ctx.prec / 4)
 
 
 def _rounding() -> Any:

@@ -224,7 +224,7 @@ def compare(
 def _decaying(
     term: tuple[float, tuple[float, ...]] | None, distances: list[float], ratio: float
 ) -> float:
-    """The term b M^-p of the median distance, by its decay, and four of its standard errors."""
+    """The term b M^-p of the median distance, by its decay, and two of its standard errors."""
     if term is None:
         return 0.0
     share = 1.0 / (ratio ** -term[0] - 1.0)
@@ -232,7 +232,7 @@ def _decaying(
     # of the median of a normal sample
     errors = [np.sqrt(0.5 * np.pi / x.size) * x.std(ddof=1) for x in (narrow, wide)]
     size = abs(float(np.median(narrow) - np.median(wide)))
-    return share * (size + 4.0 * float(np.hypot(*errors)))
+    return share * (size + 2.0 * float(np.hypot(*errors)))
 
 
 def _check_moments(

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from freefim.errors import SpecError
-from freefim.free.laws.given import Atomic, PointMass, Uniform
+from freefim.free.laws.given import Atomic, Empirical, PointMass, Uniform
 from freefim.free.laws.named import MarchenkoPastur
 from freefim.free.nested.law import Level, NestedCovariances, nested_covariances
-from freefim.networks.activations import ReLU
+from freefim.free.nested.solve import equations
+from freefim.networks.activations import Erf, ReLU, Tanh
 from freefim.networks.network import Network
 from freefim.spectra.linear_width import hidden_layer
 from freefim.spectra.neural_tangent_kernel import NeuralTangentKernel
@@ -78,6 +79,53 @@ def test_one_newton_system_is_the_nested_recursion(activation, depth, ratios, sa
     first = [1.0] + [0.0] * depth
     found = recursion([shift - z, *q], first, gammas, levels, marchenko_pastur(gammas[0]))
     assert abs(spectrum.law().cauchy(z) + found) < 1e-10 * abs(found)
+
+
+# Widths of the sheet's simulations: round numbers that its predictions of one layer single out
+FIGURES = [
+    ("ck", 600, (500, 800, 700), {"erf": (1.14537, 1.21906), "tanh": (1.12974, 1.19354)}),
+    ("ntk", 1000, (900, 1400, 1200), {"erf": (0.7040, 0.4843), "relu": (0.4433, 0.2261)}),
+]
+
+
+@pytest.mark.parametrize(("kind", "n", "widths", "figures"), FIGURES)
+def test_figures_of_fan_and_wang(kind, n, widths, figures):
+    """Predictions at m(-1/2) for unit inputs: those of the limit, and of drawn inputs around it.
+
+    The figures were computed for one draw of the inputs: they lie within three standard
+    deviations of such draws, plus half a unit of their last digit.
+    """
+    phis = {"erf": Erf(2**-0.5), "tanh": Tanh(), "relu": ReLU()}
+    rng = np.random.default_rng(0)
+    inputs = []
+    for _ in range(12):
+        x = rng.standard_normal((widths[0], n))
+        x /= np.linalg.norm(x, axis=0)
+        inputs.append(Empirical(tuple(np.maximum(np.linalg.eigvalsh(x.T @ x), 0.0))))
+    last_digit = 5e-6 if kind == "ck" else 5e-5
+    for name, wanted in figures.items():
+        layer = hidden_layer(phis[name], 1.0, 1.0)
+        # the activation of unit second moment
+        gain = layer.slope**2 / layer.second_moment
+        steep = layer.slope_second_moment / layer.second_moment
+        for depth, figure in enumerate(wanted, start=1):
+            levels = tuple(Level(n / d, 1 - gain, gain) for d in widths[1 : depth + 1])
+            if kind == "ck":
+                weights, shift = (0,) * depth + (1,), 0.0
+            else:
+                weights = tuple(gain ** (depth - l) for l in range(depth + 1))
+                shift = sum(steep ** (depth - l) - weights[l] for l in range(depth))
+            values = [
+                -equations(NestedCovariances(data, levels, weights, shift)).points(
+                    np.array([-0.5 + 1e-13j])
+                )[0].real
+                for data in (MarchenkoPastur(n / widths[0]), *inputs)
+            ]
+            drawn = np.array(values[1:])
+            spread = 3 * drawn.std(ddof=1) + last_digit
+            assert abs(figure - drawn.mean()) <= spread
+            # and the limit lies close by: at the same distance of order 1/n as the draws
+            assert abs(figure - values[0]) <= 2 / n
 
 
 def test_figures_of_adlam_and_pennington():
@@ -218,7 +266,6 @@ def test_what_has_no_law_is_refused_in_one_sentence(network, arguments, words):
 
 def test_the_witness_is_the_gram_matrix_of_all_gradients():
     from freefim.montecarlo.kernel_matrices import neural_tangent_kernel
-    from freefim.networks.activations import Tanh
 
     phi, widths, samples = Tanh(), (3, 4, 2), 5
     layers = [(phi, 1.1, 0.0), (phi, 0.9, 0.0)]
@@ -260,6 +307,7 @@ CASES = [
     (Network(2, "relu", weights="gaussian", weight_std=2**0.5), 0.75),
     (Network(2, "tanh", weights="gaussian", width_ratios=(1, 1.5, 1), parametrization="ntk"), 0.5),
     (Network(3, "erf", weights="gaussian", weight_std=0.7), 0.5),
+    (Network(2, "tanh", weights="gaussian", parametrization="ntk"), 1.5),
 ]
 
 
@@ -268,6 +316,17 @@ CASES = [
 def test_sampled_kernels_have_the_law(network, samples):
     report = NeuralTangentKernel(network, samples).validate(600, 4)
     assert report.passed, str(report)
+
+
+@pytest.mark.slow
+def test_a_wrong_conditional_law_fails_in_spite_of_the_decaying_term():
+    network, samples = CASES[3]
+    kernel = NeuralTangentKernel(network, samples)
+    wrong = NeuralTangentKernel(network.replace(weight_std=1.15), samples)
+    report = validate(
+        wrong.law(), wrong.conditional_law, kernel.sample, 300, 4, 0, None, kernel.decay
+    )
+    assert not report.passed
 
 
 @pytest.mark.slow

@@ -1,8 +1,7 @@
-"""Recompute and check all of a certificate of ``freefim certify`` with python-flint alone.
-
-The law is the curve t -> (z, F = 1/G) from (start + t, t) on; its maps H are gates, Gaussian
-matrices and corners. A root of z(t) = x is physical iff Im > 0 at t and after every H but the
-last; a real t is in a gap iff dz/dt > 0 after every H. H' is concave in z between its poles."""
+"""Recompute and check a certificate of ``freefim certify`` FILE with python-flint alone.
+The law is the curve t -> (z, F = 1/G) from (start + t, t) on, by maps H: gates, Gaussian matrices,
+corners. A root of z(t) = x is physical iff Im > 0 at t and after every H but the last; a real t is
+in a gap iff dz/dt > 0 after every H; H' is concave in z between its poles."""
 
 import json
 import sys
@@ -46,13 +45,12 @@ def structure(start, steps):  # atoms, the lowest edge if bands reached 0, depth
             continue
         key, zero = next(((key, p) for key, (x, p) in atoms.items() if x == 0), (k, 0))
         clear, room = zero == 0 and floor != 0, 1 - n[0] if kind == "gate" else n[0]
-        off = {key: (x, p) for key, (x, p) in atoms.items() if x}
+        off = {key: (x, 1 - (1 - p) / room) for key, (x, p) in atoms.items() if x}
         # poles of H: the atoms off 0; the zero of G that the gate just before has made
         cuts += [key for key in off if key > -2] if kind == "gaussian" else pole
         pole, rank = [k] if kind == "gate" and clear else [], (1 - zero) / room
-        unit, value = (room, n[1]) if kind == "gate" else (1, 1)
-        off = {key: (value * x, unit * (1 - (1 - p) / room)) for key, (x, p) in off.items()}
-        atoms = {key: (x, p) for key, (x, p) in off.items() if p > 0 and kind != "gaussian"}
+        unit, value, dead = (room, n[1], 0) if kind == "gate" else (1, 1, kind == "gaussian")
+        atoms = {key: (value * x, unit * p) for key, (x, p) in off.items() if p > dead}
         floor = 0 if rank == 1 or (floor == 0 and rank < 1) else None
         if kind == "gate" or rank < 1:  # atoms with key > -2 are born isolated, where z_key = 0
             key = -2 - k if floor == 0 else key if rank < 1 else k + 1
@@ -65,8 +63,8 @@ class Checker:
         ctx.prec, self.data, self.start = data["bits"], data, Fraction(data["start"])
         self.steps = [(kind, *map(Fraction, values)) for kind, *values in data["steps"]]
         for kind, *n in self.steps:
-            least = min(self.start, n[0], n[-1] + (kind == "affine"))
-            need(least > 0 <= n[-1] and (n[0] < 1 or kind in ("gaussian", "affine")), "bad steps")
+            most = {"gate": 1, "corner": 1}.get(kind, FAR)
+            need(self.start > 0 < n[0] < most and n[-1] >= 0, "numbers out of range")
         self.bands, (self.atoms, self.floor, self.cuts) = [], structure(self.start, self.steps)
 
     def walk(self, t, depth=None):  # z, F at the start and after every step
@@ -90,12 +88,15 @@ class Checker:
     def ends_of_gaps(self):  # (inside, outside) of the ends of all gaps, ascending
         cuts = [(c["depth"], *map(Fraction, c["between"])) for c in self.data["cuts"]]
         need(sorted(depth for depth, _, _ in cuts) == sorted(self.cuts), "not these cuts")
+        walls, cells = [-FAR], self.data["cells"]
         for depth, *ends in cuts:
             stays = [depth < 0 or self.fails(ball(*t), depth) for t in (ends[:1], ends[1:], ends)]
             low, high = (self.walk(ball(t), max(depth, 0))[-1][0] for t in ends)
             need(ends == [0, 0] if depth < 0 else not any(stays) and low < 0 < high, "no such cut")
-        walls = [-FAR, *(t for cut in cuts for t in cut[1:]), FAR]
-        for left, right, cell in zip(walls[::2], walls[1::2], self.data["cells"], strict=True):
+            z, f = self.walk(arb_series([ball(*ends), 1], 2), max(depth, 0))[-1]
+            kind, b, *_ = self.steps[depth]  # a gate that has H' < 0 there makes no pole in a gap
+            walls += [] if depth >= 0 and kind == "gate" and z[1] < ball(b) * f[1] else ends
+        for left, right, cell in zip(walls[::2], [*walls[1::2], FAR], cells, strict=True):
             marks = [[*map(Fraction, e or ())] for e in cell.get("gap", [cell.get("none")])]
             need(left < right and all(left < t < right for e in marks for t in e), "no order")
             if "none" in cell:
@@ -128,12 +129,12 @@ class Checker:
         need(sum(mass for *_, mass in self.bands) + sum(self.atoms.values()) == 1, "mass is lost")
         for point in self.data["points"]:
             self.check_point(Fraction(point.pop("x")), **point)
+        print("every statement is proved")
 
     def check_point(self, x, pdf, cdf, t=None, radius=None):
         if t is None:
             need(all(x < left or x > right for left, right, _ in self.bands), "not in a gap")
-            mass = sum(mass for _, right, mass in self.bands if right < x)
-            mass += sum(p for place, p in self.atoms.items() if place <= x)
+            mass = sum(m for *_, to, m in (*self.bands, *self.atoms.items()) if to <= x)
             return need([*map(Fraction, pdf + cdf)] == [0, 0, mass, mass], "not the values")
         box, pi = acb(*(arb(ball(part), ball(radius)) for part in t)), arb.pi()
         slope = self.walk(acb_series([box, 1], 2))[-1][0][1]
@@ -147,4 +148,3 @@ class Checker:
 
 if __name__ == "__main__":
     Checker(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))).check()
-    print("every statement is proved")

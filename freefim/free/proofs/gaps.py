@@ -11,6 +11,7 @@ from typing import Any
 from flint import arb, arb_series, ctx
 
 from freefim.errors import ConvergenceError
+from freefim.free.proofs.balls import ball
 from freefim.free.proofs.curve import Curve, is_convolution
 from freefim.free.proofs.exact_atoms import exact_structure
 
@@ -44,11 +45,15 @@ class Probe:
 
 @dataclass(frozen=True)
 class Cut:
-    """A pole of some H: the zero of z after `depth` steps (-1: t = 0), between two points."""
+    """The zero of z after `depth` steps (-1: t = 0), between two points; may be a pole of some H.
+
+    It is `idle`, no pole inside a gap, if H' < 0 there for the gate that would make the pole.
+    """
 
     depth: int
     lower: Any
     upper: Any
+    idle: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,7 @@ def cuts_of(curve: Curve) -> list[Cut]:
             f"step {exact.unproved + 1} of {len(curve.program.steps)}"
         )
     cuts: list[Cut] = []
-    for depth in exact.cuts:
+    for depth in sorted(exact.cuts):  # each left of those before
         if depth < 0:
             cuts.append(Cut(depth, arb(0), arb(0)))
         else:
@@ -140,10 +145,17 @@ def _zero(curve: Curve, depth: int, hi: Any) -> Cut:
         t = newton if seen.sign == 1 and lo < newton <= hi else ((lo + hi) / 2).mid()
     for share in (3, 2, 1.5):
         width = _size(curve, t) * arb(2) ** int(-ctx.prec / share)
-        cut = Cut(depth, (t - width).mid(), (t + width).mid())
+        lower, upper = (t - width).mid(), (t + width).mid()
+        cut = Cut(depth, lower, upper, _is_idle(curve, lower.union(upper), depth))
         if proved_cut(curve, cut):
             return cut
     raise ConvergenceError(f"the zero of z after {depth} steps is not proved near t = {float(t)!r}")
+
+
+def _is_idle(curve: Curve, hull: Any, depth: int) -> bool:
+    kind, numbers = curve.program.steps[depth]
+    *_, end = curve.walk(arb_series([hull, 1], 2), depth)
+    return kind == "gate" and bool(end.z[1] < ball(numbers[0]) * end.f[1])
 
 
 def proved_cut(curve: Curve, cut: Cut) -> bool:
@@ -174,13 +186,14 @@ def gap_around(curve: Curve, x: Any, start: Any) -> tuple[Any, Any] | None:
 
 
 def find_cells(curve: Curve, cuts: list[Cut]) -> list[Cell]:
-    """What is proved of every cell, ascending: n cuts make n + 1 cells.
+    """What is proved of every cell, ascending: n cuts that are not idle make n + 1 cells.
 
     Raises
     ------
     ConvergenceError
         If a cell is not decided: a gap that closes there, or to within the precision.
     """
+    cuts = [cut for cut in cuts if not cut.idle]
     if not cuts:
         return [Cell(None, None)]
     low = _outside(curve, cuts[0].lower, -curve.scale)
@@ -270,11 +283,14 @@ def _edge(curve: Curve, inside: Any, outside: Any) -> Edge:
 
 
 def _middle(a: Any, b: Any) -> Any:
-    """A point between, geometric where the ends differ by more than an order of magnitude."""
+    """A point between, geometric where the ends differ by more than an order of magnitude.
+
+    Not the very middle: round numbers may be poles, where nothing is decided.
+    """
     if a * b > 0 and (abs(a) > 10 * abs(b) or abs(b) > 10 * abs(a)):
         root = (a * b).sqrt().mid()
         return root if a > 0 else -root
-    return ((a + b) / 2).mid()
+    return (a + (b - a) * 0.51).mid()
 
 
 def _inside(t: Any, a: Any, b: Any) -> Any | None:

@@ -201,3 +201,19 @@ def test_one_sample_has_one_eigenvalue_for_each_output():
     mean, error = drawn.estimate("top_eigenvalues")
     assert mean.mean() == pytest.approx(st.max_eigenvalue, abs=3 * error.max())
     assert drawn[0].next_eigenvalue == drawn[0].bulk_median == 0.0
+
+
+def test_one_network_is_no_check_of_the_largest_eigenvalue():
+    """It scatters by several times 1/√M, more for ReLU than for tanh."""
+    scatter = {}
+    for phi, weight, bias in (("relu", 2, 0.1), ("tanh", 3, 0.64)):
+        for width in (64, 256):
+            drawn = sample(net(phi, weight, bias), width, 30, 2, replicas=120)
+            tops = np.array([replica.max_eigenvalue for replica in drawn])
+            scatter[phi, width] = tops.std(ddof=1) / tops.mean()
+    # a deviation over 120 networks is known to 7 per cent, a ratio of two to 10
+    for phi in ("relu", "tanh"):
+        assert scatter[phi, 64] / scatter[phi, 256] == pytest.approx(2.0, rel=0.3)
+        # the norm of the last weights alone gives √(2/M), more than a tolerance of some per cent
+        assert scatter[phi, 256] > 0.5 * math.sqrt(2 / 256)
+    assert scatter["relu", 256] > scatter["tanh", 256]

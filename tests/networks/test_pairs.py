@@ -280,3 +280,46 @@ def test_no_weight_is_too_large_without_a_word(phi):
     ]
     degree = 0 if phi in ("erf", "tanh", "sine") else 2
     assert moments[1] == pytest.approx(moments[0] * 10.0 ** (45 * degree), rel=1e-12)
+
+
+def _lattice_mean(f, q):
+    """E f(h) on a lattice far finer than any feature."""
+    h = np.linspace(-12, 12, 48001) * math.sqrt(q)
+    weights = np.exp(-0.5 * h * h / q)
+    return float((f(h) * weights).sum() / weights.sum())
+
+
+def test_gauss_hermite_nodes_would_miss_tanh_at_large_variances():
+    q, nodes = 10.0, np.polynomial.hermite_e.hermegauss(101)
+    pair = pair_order_parameters(gaussian(2, "tanh", q, 0), 0.0)
+    exact = _lattice_mean(lambda h: (1 - np.tanh(h) ** 2) ** 2, q)
+    wrong = float(nodes[1] @ (1 - np.tanh(math.sqrt(q) * nodes[0]) ** 2) ** 2) / nodes[1].sum()
+    assert pair.backward_moments[0] == pytest.approx(q * exact, rel=1e-12)
+    assert abs(wrong / exact - 1) > 1e-4
+
+
+def test_a_deep_chaotic_network_has_no_limit_in_its_depth():
+    """κ₁ grows as χ₁ > 1 to the depth: answers are those of a finite depth."""
+    q = 1.0
+    for _ in range(400):
+        q = 4.0 * _lattice_mean(lambda h: np.tanh(h) ** 2, q)
+    chi = 4.0 * _lattice_mean(lambda h: (1 - np.tanh(h) ** 2) ** 2, q)
+    totals = [pair_order_parameters(gaussian(depth, "tanh", 4, 0)).total for depth in (60, 90)]
+    assert chi > 1.2
+    assert totals[1] / totals[0] == pytest.approx(chi**30, rel=1e-6)
+
+
+@pytest.mark.parametrize("weight", [2.0, 2.5])
+def test_relu_is_critical_at_two(weight):
+    """Variances with bias grow linearly at σ_w² = 2, geometrically above."""
+    pair = pair_order_parameters(gaussian(50, "relu", weight, 0.1))
+    variances = [weight + 0.1]
+    for _ in range(49):
+        variances.append(0.5 * weight * variances[-1] + 0.1)
+    assert pair.preactivation_variances == pytest.approx(variances, rel=1e-12)
+    if weight == 2.0:
+        steps = np.diff(pair.preactivation_variances)
+        assert steps == pytest.approx(np.full(49, 0.1), rel=1e-11)
+    else:
+        ratios = np.divide(pair.preactivation_variances[1:], pair.preactivation_variances[:-1])
+        assert ratios[-1] == pytest.approx(1.25, rel=1e-5)

@@ -19,6 +19,8 @@ __all__ = ["describe", "grid", "plot", "summary", "table"]
 
 # Share of a band that reaches to infinity left out at either end of a grid.
 _FAR = 5e-3
+# Share of a band at 0 that a logarithmic picture leaves out; size of an eigenvalue that is 0.
+_LAST, _ZERO = 5e-3, 1e-12
 
 
 def table(law: "Law", points: int) -> "Table":
@@ -50,6 +52,20 @@ def _along(law: "Law", band: int, count: int) -> Array:
     kept = share[(share > _FAR) & (share < 1.0 - _FAR)]
     x = np.asarray(law.icdf(law.cdf(left) + law.band_masses[band] * kept))
     return np.concatenate([x, [end for end in (left, right) if np.isfinite(end)]])
+
+
+def _towards_zero(law: "Law", band: int, eigenvalues: ArrayLike | None) -> Array:
+    """Abscissae of a band at 0, equally spaced in ln λ down to its last mass and eigenvalues."""
+    right = law.bands[band][1]
+    at_zero = float(law.cdf(0.0))
+    lowest = float(law.icdf(at_zero + _LAST * law.band_masses[band]))
+    if eigenvalues is not None:
+        sample = np.asarray(eigenvalues, dtype=float).ravel()
+        sample = sample[sample > _ZERO * right]
+        lowest = min(lowest, float(sample.min(initial=lowest)))
+    if not 0.0 < lowest < right:
+        return np.empty(0)
+    return np.geomspace(lowest, right, 201)
 
 
 def describe(law: "Law") -> dict[str, Any]:
@@ -92,7 +108,10 @@ def plot(
 
     panels = []
     for band in range(len(law.bands)):
-        x = np.unique(_along(law, band, 401))
+        x = _along(law, band, 401)
+        if log and law.bands[band][0] == 0.0:
+            x = np.concatenate([x, _towards_zero(law, band, eigenvalues)])
+        x = np.unique(x)
         panels.append((x, law.pdf(x)))
     return plot_density(panels, law.atoms, eigenvalues, ax=ax, title=title, log=log)
 

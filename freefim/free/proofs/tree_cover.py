@@ -1,24 +1,24 @@
 r"""A stretch of a band proved at once: the unknowns as polynomials of x, and a small box around.
 
-With P(s) the Taylor polynomial of the root over x₀ + s, every number over the stretch is a
-polynomial of s and a remainder: coefficients at s = 0, and the next one over all s. Krawczyk's test
-for the difference of the root from P, with Y near the inverse derivative at s = 0,
-:math:`-Y F(P(s)) + (1 - Y F'(P(s) + X)) X` in the interior of X for all s, proves one simple root
-over every x; `tree_sheet` does the rest.
+With P(s) the Taylor polynomial of the root over x₀ + s and Y(s) near the inverse derivative there,
+Krawczyk's test for the difference of the root from P,
+:math:`-Y F(P) + (1 - Y F'(P + X)) X` in the interior of X for all s, proves one simple root over
+every x; `tree_sheet` does the rest.
 """
 
 from typing import Any
 
-from flint import acb, acb_mat, acb_series, arb, ctx
+from flint import acb, acb_mat, acb_poly, acb_series, arb
 
 from freefim.free.proofs.balls import box
+from freefim.free.proofs.tree_models import TERMS, Model, dot, inverse_of, modelled, with_terms
 from freefim.free.proofs.tree_points import Centre, inverse_derivative, polished
 from freefim.free.proofs.tree_sheet import Heights, sides
 from freefim.free.proofs.tree_system import System
 
 __all__ = ["Stretch"]
 
-_TERMS = 8
+_STILL = 2.0**-90  # of the unknowns: the least width of a box
 
 
 class Stretch:
@@ -51,7 +51,7 @@ class Stretch:
         """Coefficients of the unknowns, each as good as numbers are, none proved."""
         size = len(self.centre.unknowns)
         terms = [[u] for u in self.centre.unknowns]
-        for k in range(1, _TERMS):
+        for k in range(1, TERMS):
             errors = [row[k] for row in self._errors(terms, k + 1)]
             step = self._inverse * acb_mat(size, 1, errors)
             terms = [[*held, (-step[j, 0]).mid()] for j, held in enumerate(terms)]
@@ -59,16 +59,9 @@ class Stretch:
 
     def _errors(self, terms: list[list[Any]], count: int) -> list[Any]:
         """Errors of the joins and of the target x + s, as series of `count` terms."""
-        points, rows = self._run([acb_series(held, prec=count) for held in terms], count, None)
+        jets = [acb_series(held, prec=count) for held in terms]
+        points, rows = with_terms(count, lambda: self.system.run(jets, self.centre.roots))
         return [*(row[0] for row in rows), points[-1][0] - acb_series([acb(self.x), 1], prec=count)]
-
-    def _run(self, jets: list[Any], count: int, along: int | None) -> tuple[list[Any], list[Any]]:
-        held = ctx.cap
-        ctx.cap = count
-        try:
-            return self.system.run(jets, self.centre.roots, along)
-        finally:
-            ctx.cap = held
 
     def at(self, s: Any) -> Centre:
         """Start for a neighbour."""
@@ -89,52 +82,28 @@ class Stretch:
 
     def _is_open(self, across: Any) -> bool:
         size = len(self._terms)
-        error = acb_mat(size, 1, [self._sum(*pair, across) for pair in zip(
-            self._errors(self._terms, _TERMS), self._errors(self._shifted(across), _TERMS + 1),
-            strict=True)])  # fmt: skip
-        step = self._inverse * error
-        radius = [2 * step[k, 0].abs_upper() + abs(complex(u)) * 2.0**-90
+        polynomials = [acb_poly(terms) for terms in self._terms]
+        inside = [Model(poly, acb(0), across) for poly in polynomials]
+        points, rows = self.system.run(inside, self.centre.roots)
+        aim = Model(acb_poly([acb(self.x), 1]), acb(0), across)
+        errors = [*(row[0] for row in rows), points[-1][0] - aim]
+        step = self._inverse * acb_mat(size, 1, [error.ball for error in errors])
+        radius = [4 * step[k, 0].abs_upper() + abs(complex(u)) * _STILL
                   for k, u in enumerate(self.centre.unknowns)]  # fmt: skip
         around = [box(acb(0), r.upper()) for r in radius]
-        inner = self._around(self._terms, around)
-        outer = self._around(self._shifted(across), around)
-        columns = []
+        beside = [Model(p, r, across) for p, r in zip(polynomials, around, strict=True)]
+        derivative: list[list[Any]] = [[] for _ in range(size)]
         for along in range(size):
-            near = self._run([acb_series(t, prec=_TERMS) for t in inner], _TERMS, along)
-            far = self._run([acb_series(t, prec=_TERMS + 1) for t in outer], _TERMS + 1, along)
-            columns.append([self._sum(a, b, across) for a, b in
-                            zip(_slopes(near), _slopes(far), strict=True)])  # fmt: skip
-        derivative = acb_mat([[column[k] for column in columns] for k in range(size)])
-        one = acb_mat([[int(j == k) for k in range(size)] for j in range(size)])
-        image = (one - self._inverse * derivative) * acb_mat(size, 1, around) - step
-        if not all(around[k].contains_interior(image[k, 0]) for k in range(size)):
-            return False
-        points = [(self._sum(a[0], b[0], across),) for a, b in zip(near[0], far[0], strict=True)]
-        return sides(self.system, Heights(points)) is not None
-
-    def _shifted(self, across: Any) -> list[list[Any]]:
-        """The polynomials around every s of the stretch at once."""
-        shifted = []
-        for terms in self._terms:
-            value = acb_series([acb(0)], prec=_TERMS + 1)
-            shift = acb_series([acb(across), 1], prec=_TERMS + 1)
-            for term in reversed(terms):
-                value = value * shift + term
-            shifted.append([value[k] for k in range(_TERMS + 1)])
-        return shifted
-
-    def _around(self, terms: list[list[Any]], boxes: list[Any]) -> list[list[Any]]:
-        return [[held[0] + b, *held[1:]] for held, b in zip(terms, boxes, strict=True)]
-
-    def _sum(self, near: Any, far: Any, across: Any) -> Any:
-        """Values over the stretch: terms at its middle, the remainder over all of it."""
-        value = far[_TERMS] if isinstance(far, acb_series) else acb(0)
-        for k in range(_TERMS - 1, -1, -1):
-            term = near[k] if isinstance(near, acb_series) else acb(near if k == 0 else 0)
-            value = value * across + term
-        return value
-
-
-def _slopes(run: tuple[list[Any], list[Any]]) -> list[Any]:
-    points, rows = run
-    return [*(row[1] for row in rows), points[-1][1]]
+            points, rows = self.system.run(beside, self.centre.roots, along)
+            for k, slope in enumerate([*(row[1] for row in rows), points[-1][1]]):
+                derivative[k].append(modelled(slope, across))
+        inverse = inverse_of(derivative)
+        for k in range(size):
+            slack = [(int(j == k) - dot(inverse[k], [row[j] for row in derivative])).ball
+                     for j in range(size)]  # fmt: skip
+            image = sum((s * r for s, r in zip(slack, around, strict=True)),
+                        -dot(inverse[k], errors).ball)  # fmt: skip
+            if not around[k].contains_interior(image):
+                return False
+        held = [(modelled(point[0], across).ball,) for point in points]
+        return sides(self.system, Heights(held)) is not None

@@ -24,7 +24,7 @@ from freefim.free.proofs.tree_points import Centre, Point, Points, tangent
 __all__ = ["Edge", "prove_edges"]
 
 _MOST = 20_000  # boxes for all bands
-_SHARE = 0.4  # half width of a box over the distance of its end from the edge
+_SHARE = 0.4  # largest half width of a box over the distance of its middle from the edges
 _LEAST = Fraction(1, 2**70)  # of the width of a band: narrower boxes are given up
 _HALVINGS = 40
 _BESIDE = 1e-8  # of the width of a band: where the unknowns look like those of the edge
@@ -185,15 +185,16 @@ class _Edges:
                 raise ConvergenceError(
                     f"{_MOST} boxes do not cover the bands: two of them may be about to meet"
                 )
-            reach = _dyadic(min(share * float(x - left), float(right - x) / 3))
+            near = min(float(x - left) / (1 - share), float(right - x) / (1 + share))
+            reach = _dyadic(share * near)
             if reach < least:
                 raise ConvergenceError(f"no band is proved at x = {float(x)!r}: a gap may close")
             stretch = Stretch.near(self.system, ball(x + reach), start)
             if stretch is not None and stretch.is_open(ball(reach).upper()):
                 x, start = x + 2 * reach, stretch.at(ball(reach))
-                share = min(_SHARE, 1.5 * share)
+                share = min(_SHARE, 1.25 * share)
             else:
-                share = share / 2
+                share = 0.6 * share
 
     def balance(self, edges: list[Edge]) -> None:
         """Prove that the gaps hold nothing but the atoms."""

@@ -14,7 +14,7 @@ from typing import Any
 from flint import acb, acb_mat, acb_series, arb, ctx
 
 from freefim.free.proofs.balls import box
-from freefim.free.proofs.tree_points import Centre
+from freefim.free.proofs.tree_points import Centre, one_of
 from freefim.free.proofs.tree_system import System
 
 __all__ = ["Fold", "fold_near", "prove_fold"]
@@ -147,8 +147,7 @@ def _curve(system: System, centre: Centre, lead: int, reach: Any) -> list[Any] |
         _, rows = system.run(held, centre.roots)
         # the line of the leading unknown says that it may be anywhere in its box
         spread = acb_mat(size, 1, [0] * (size - 1) + [across])
-        one = acb_mat([[int(j == k) for k in range(size)] for j in range(size)])
-        slack = one - inverse * _tied(rows, lead, size)
+        slack = one_of(size) - inverse * _tied(rows, lead, size)
         image = inverse * spread - start + slack * acb_mat(size, 1, around)
         if all(around[k].contains_interior(image[k, 0]) for k in range(size)):
             return [c[k] + (across if k == lead else image[k, 0]) for k in range(size)]

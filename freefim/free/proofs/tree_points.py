@@ -11,8 +11,8 @@ from freefim.free.proofs.balls import box
 from freefim.free.proofs.tree_sheet import Heights, sides
 from freefim.free.proofs.tree_system import System
 
-__all__ = ["BITS", "Centre", "Point", "Points", "box_of_root", "inverse_derivative", "polished",
-           "tangent"]
+__all__ = ["BITS", "Centre", "Point", "Points", "box_of_root", "inverse_derivative", "one_of",
+           "polished", "tangent"]
 
 BITS = 128
 _HEIGHTS = (1e-4, 1e-7, 1e-10)  # above the real line, of the scale of the point: where to start
@@ -200,7 +200,7 @@ def box_of_root(
         for _ in range(_INFLATIONS):
             held = [box(u, r.upper()) for u, r in zip(c, radius, strict=True)]
             points, rows = system.run(held, centre.roots)
-            slack = _one(size) - inverse * _matrix(rows, points)
+            slack = one_of(size) - inverse * _matrix(rows, points)
             around = acb_mat(size, 1, [box(acb(0), r.upper()) for r in radius])
             image = slack * around - step
             if all(around[k, 0].contains_interior(image[k, 0]) for k in range(size)):
@@ -214,7 +214,8 @@ def box_of_root(
     return None
 
 
-def _one(size: int) -> Any:
+def one_of(size: int) -> Any:
+    """The unit matrix."""
     return acb_mat([[int(j == k) for k in range(size)] for j in range(size)])
 
 

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from flint import acb, acb_mat, acb_series
+from flint import acb, acb_mat, acb_series, ctx
 
 from freefim.errors import ConvergenceError
 from freefim.free import moves as table
@@ -22,6 +22,7 @@ from freefim.free.precise.program import Arithmetic, Program, Step
 from freefim.free.proofs.balls import ball
 from freefim.free.proofs.smooth_leaves import GateLaw
 from freefim.free.proofs.tree_exact import is_positive
+from freefim.free.proofs.tree_models import Model
 from freefim.free.trees.nodes import (
     Affine,
     Compressed,
@@ -101,7 +102,7 @@ class System:
         """Points (z, dz, g, dg) of every step, and rows (error, derivative) of the joins.
 
         Derivatives are matrices of one row. `roots` says which square root is taken at a place.
-        Unknowns that are series give series, with the derivatives along one of them.
+        Unknowns that are series or models give such, with the derivatives along one of them.
 
         Raises
         ------
@@ -111,14 +112,14 @@ class System:
         points: list[Any] = []
         rows: list[Any] = []
         count, size = 0, len(unknowns)
-        series = isinstance(unknowns[0], acb_series)
+        plain = isinstance(unknowns[0], acb)
         for place, node in enumerate(self.nodes):
             numbers = self._numbers[place]
             if node.leaf is not None:
                 w = unknowns[count]
                 g, slope = _transform(node.leaf, numbers, w)
-                unit = (acb(int(count == along)) if series
-                        else acb_mat(1, size, _unit(count, size)))  # fmt: skip
+                unit = (acb_mat(1, size, _unit(count, size)) if plain
+                        else acb(int(count == along)))  # fmt: skip
                 points.append((w, unit, g, slope * unit))
                 count += 1
             elif node.kind in JOINS:
@@ -166,6 +167,9 @@ def _moved(node: Node, numbers: Any, point: Any, root: complex | None) -> Any:
 
 
 def _head(z: Ball) -> Ball:
+    """A ball that holds the number, or the first term of a series."""
+    if isinstance(z, Model):
+        return z.ball
     return z[0] if isinstance(z, acb_series) else z
 
 
@@ -201,6 +205,8 @@ def atoms_of(law: Law | None) -> list[tuple[Fraction, Fraction]]:
 
 def _transform(law: Law, numbers: Any, w: Ball) -> tuple[Ball, Ball]:
     """G and G' of a leaf."""
+    if isinstance(w, Model):
+        return w.through(lambda jet: _transform(law, numbers, jet))  # type: ignore[return-value]
     match law:
         case GateLaw():
             if isinstance(w, acb_series):
@@ -217,12 +223,30 @@ def _transform(law: Law, numbers: Any, w: Ball) -> tuple[Ball, Ball]:
                 raise ValueError("the transform of a Cauchy law jumps at the line")
             g = 1 / (w - at + (reach if height > 0 else -reach))
             return g, -g * g
+    if isinstance(w, acb_series):
+        return _rational_series(numbers, w)
     g, slope = 0, 0
     for at, mass in numbers:
         inverse = 1 / (w - at)
         share = mass * inverse
         g, slope = g + share, slope - share * inverse
     return g, slope
+
+
+def _rational_series(atoms: Any, w: Ball) -> tuple[Ball, Ball]:
+    """The same as power series, from the sums of the powers of 1/(w - a)."""
+    inverses = [1 / (w[0] - at) for at, _ in atoms]
+    shares = [mass for _, mass in atoms]
+    sums = []
+    for k in range(ctx.cap + 1):
+        shares = [share * inverse for share, inverse in zip(shares, inverses, strict=True)]
+        sums.append(sum(shares) * (-1) ** k)
+    slopes = [k * term for k, term in enumerate(sums)][1:]
+    inner = [w[k] for k in range(1, ctx.cap)]
+    if all(term.is_zero() for term in inner):  # which python-flint does not insert
+        return tuple(acb_series(terms[:1], prec=ctx.cap) for terms in (sums, slopes))
+    jet = acb_series([acb(0), *inner], prec=ctx.cap)
+    return acb_series(sums[:-1], prec=ctx.cap)(jet), acb_series(slopes, prec=ctx.cap)(jet)
 
 
 def _rough_numbers(node: Node) -> tuple[complex, ...]:

@@ -95,6 +95,7 @@ _PUBLIC = {
     "scans.scan": ("scan",),
     "statistics.feature_metric": ("FeatureMetric",),
     "statistics.fisher": ("FisherStatistics", "LayerFisher"),
+    "statistics.measured": ("measured_numbers",),
     "statistics.hidden_normalization": ("HiddenBatchNorm", "HiddenLayerNorm"),
     "statistics.normalization": ("OutputBatchNorm", "OutputLayerNorm"),
     "statistics.softmax": ("SoftmaxFisher",),

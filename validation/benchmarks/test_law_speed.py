@@ -63,6 +63,31 @@ def test_law_and_a_thousand_densities(benchmark, name):
     benchmark.extra_info["seconds at 4 Gflop/s"] = flops / 4e9
 
 
+JACOBIANS = {
+    **{
+        f"{weights} relu {d}": ff.Network(
+            d, "relu", weights=weights, weight_std=2**0.5, final_activation="relu"
+        )
+        for weights in ("gaussian", "orthogonal")
+        for d in (5, 20, 200, 1000)
+    },
+    **{f"hard tanh {d}": ff.Network(d, ff.HardTanh(3.0)) for d in (5, 20, 200, 1000)},
+    **{f"orthogonal tanh {d}": ff.Network(d, "tanh", weight_std=1.05) for d in (5, 50)},
+}
+
+
+@pytest.mark.parametrize("name", JACOBIANS)
+def test_jacobian_and_a_thousand_densities(benchmark, name):
+    """The limit of two-point gates: a logarithm and a reciprocal, 60 ns, per distinct factor."""
+    net = JACOBIANS[name]
+    law = ff.Jacobian(net).law()
+    x = np.linspace(*law.bands[-1], 1000)
+    benchmark(lambda: ff.Jacobian(net.replace()).law().pdf(x))
+    distinct = 1 if "relu" in name else net.depth - 1
+    # the zero, the pole and the factors
+    benchmark.extra_info["seconds at 60 ns a factor"] = 60e-9 * (2 + distinct) * x.size
+
+
 FIRST_LAW = "import freefim as ff; ff.ConditionalFIM(ff.Network(5, {!r})).law().pdf(1.0)"
 
 

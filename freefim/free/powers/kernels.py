@@ -30,6 +30,8 @@ FARTHEST = 40.0
 SCAN, POINTS = 0.05, 400
 #: Exponents for which powers keep more digits than exponentials of logarithms.
 SMALL = 8.0
+#: Factors that take a logarithm each; those that share one, if there are more.
+FEW, BLOCK = 8, 16
 #: Rounding of exponents.
 UNIT = 1e-13
 EPS = 2.220446049250313e-16
@@ -254,20 +256,34 @@ def point(curve, a, b):
     p = complex((vr * tr + ti * ti) * inv, (ti * tr - vr * ti) * inv)
     first, second = e[0] - p, p * complex(tr * inv, -ti * inv)
     pull = max(abs(p.real), abs(p.imag))
+    # single factors, if many, share a logarithm while the angle of their product is below π
+    xr, xi, room = 1.0, 0.0, 0 if k.size <= FEW else BLOCK
     for j in range(1, k.size):
         kt = k[j] * tr
         ur, ui = 1.0 + kt, k[j] * ti
-        if kt > -0.5:
-            real += 0.5 * e[j] * math.log1p(2.0 * kt + k[j] * k[j] * tt)
-        else:
+        if kt <= -0.5:
             ur = g[j] + k[j] * vr
-            real += 0.5 * e[j] * math.log(ur * ur + ui * ui)
-        imag += e[j] * math.atan2(ui, ur)
         inv = 1.0 / (ur * ur + ui * ui)
+        if e[j] == 1.0 and k.size > FEW:
+            if room == 0 or xr < 0.0 or ur < 0.0:
+                real += 0.5 * math.log(xr * xr + xi * xi)
+                imag += math.atan2(xi, xr)
+                xr, xi, room = 1.0, 0.0, BLOCK
+            xr, xi = xr * ur - xi * ui, xr * ui + xi * ur
+            room -= 1
+        else:
+            if kt > -0.5:
+                real += 0.5 * e[j] * math.log1p(2.0 * kt + k[j] * k[j] * tt)
+            else:
+                real -= 0.5 * e[j] * math.log(inv)
+            imag += e[j] * math.atan2(ui, ur)
         p = k[j] * complex((vr * ur + ti * ui) * inv, (ti * ur - vr * ui) * inv)
         first += e[j] * p
         second += e[j] * g[j] * p * complex(ur * inv, -ui * inv)
         pull = max(pull, abs(p.real), abs(p.imag))
+    if k.size > FEW:
+        real += 0.5 * math.log(xr * xr + xi * xi)
+        imag += math.atan2(xi, xr)
     if par[2] != 0.0:
         q = par[1]
         ur, ui = 1.0 - q * tr, -q * ti

@@ -232,7 +232,7 @@ def _decaying(
     # of the median of a normal sample
     errors = [np.sqrt(0.5 * np.pi / x.size) * x.std(ddof=1) for x in (narrow, wide)]
     size = abs(float(np.median(narrow) - np.median(wide)))
-    return share * (size + 2.0 * float(np.hypot(*errors)))
+    return float(share * (size + 2.0 * float(np.hypot(*errors))))
 
 
 def _check_moments(

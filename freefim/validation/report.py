@@ -133,8 +133,8 @@ class ValidationReport:
     Notes
     -----
     The verdict is FAIL if the median over replicas of the conditional distance exceeds three
-    times its null value plus 2/n plus its decaying term, or a moment lies beyond four standard errors plus its measured
-    1/M term. All else is reported, not judged.
+    times its null value plus 2/n plus its decaying term, or a moment lies beyond four standard
+    errors plus its measured 1/M term. All else is reported, not judged.
     """
 
     source: str

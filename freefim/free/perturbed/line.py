@@ -128,7 +128,18 @@ class Line:
             ratio[going[~good]] = np.sqrt(ratio[going[~good]])
         return out, band, gap
 
-    def _land(self, x: Array, ground: Array, log_z: Nodes, at: Point, slope: Point, low: NDArray[np.int64], out: Point, band: Flags, gap: Flags) -> None:
+    def _land(
+        self,
+        x: Array,
+        ground: Array,
+        log_z: Nodes,
+        at: Point,
+        slope: Point,
+        low: NDArray[np.int64],
+        out: Point,
+        band: Flags,
+        gap: Flags,
+    ) -> None:
         """Take low points down to the ground: above the line, in a band of it, or in a gap."""
         if low.size == 0:
             return

@@ -68,7 +68,9 @@ def _check_moments(law: "PerturbedIdentity", solution: LeafSolution) -> None:
     for k, exact in enumerate(tree_moments(law.construction, 2), start=1):
         found = float(weights @ x**k) + sum(mass for _, mass in solution.atoms)
         if not abs(found / float(exact) - 1.0) <= _MOMENTS:
-            raise ConvergenceError(f"the density has the moment {k} {found!r}, not {float(exact)!r}")
+            raise ConvergenceError(
+                f"the density has the moment {k} {found!r}, not {float(exact)!r}"
+            )
 
 
 def _density(line: Line, left: float, right: float) -> Callable[[Array], Array]:

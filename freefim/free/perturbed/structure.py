@@ -6,7 +6,7 @@ import numpy as np
 
 from freefim.errors import ConvergenceError
 from freefim.free.perturbed.line import Line
-from freefim.free.perturbed.system import Array, Point, System
+from freefim.free.perturbed.system import Point, System
 from freefim.free.solution import Pairs
 
 __all__ = ["MARGINAL", "find_bands", "mass_at_one"]
@@ -114,9 +114,7 @@ def _edge(line: Line, gap: float, within: float) -> float:
 
 
 def _polished(system: System, point: Point) -> float:
-    """Place at which d log z/dP vanishes, by Newton along the curve of solved blocks.
-
-    """
+    """Place at which d log z/dP vanishes, by Newton along the curve of solved blocks."""
     point = point.real
     best, smallest = float("nan"), _CLOSE
     nothing = np.zeros(1, complex)
@@ -124,10 +122,11 @@ def _polished(system: System, point: Point) -> float:
         for _ in range(_POLISHINGS):
             state = system.state(point, nothing)
             unit = _NUDGE / float(point.change(state.along)[0])
-            up, down = (system.state(point.moved(state.along, way), nothing).stretch.real for way in (unit, -unit))
-            along = (up - down) / (2.0 * unit)
-            bent = system.state(point.moved(state.repair), nothing).stretch.real - state.stretch.real
-            length = -(state.stretch.real + bent) / along
+            up, down, mended = (
+                float(system.state(point.moved(way, by), nothing).stretch.real[0])
+                for way, by in ((state.along, unit), (state.along, -unit), (state.repair, 1.0))
+            )
+            length = -2.0 * unit * mended / (up - down) if up != down else float("nan")
             step = state.repair.moved(state.along, length)
             change = float(point.change(step)[0])
             if not np.isfinite(change):
@@ -139,4 +138,3 @@ def _polished(system: System, point: Point) -> float:
             point = point.moved(step, min(1.0, 0.3 / change) if change > 0.0 else 1.0)
             point = point.real
     return best
-

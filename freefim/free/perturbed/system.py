@@ -70,7 +70,8 @@ class Point:
     @property
     def real(self) -> "Point":
         """Without imaginary parts."""
-        return Point(*(x.real + 0j for x in self.parts))
+        w, v, c, p = (np.asarray(x.real, dtype=complex) for x in self.parts)
+        return Point(w, v, c, p)
 
     def copy(self) -> "Point":
         """A point that can be overwritten."""
@@ -109,9 +110,12 @@ class State:
         d log z/dP along it: 0 at an edge.
     log_z : ndarray, shape (n,)
         The log z at which the last equation holds, up to full turns.
-    places, rises : ndarray, shape (4 B, n)
-        What moves upwards with z, and its derivatives by log z: w, the squares of the
-        subordination functions of X and of the signs, and Z.
+    block, signs, branch : ndarray, shape (B, n)
+        Z, and the subordination functions of the signs and of X at its root.
+    rises : tuple of three ndarray, shape (B, n)
+        Derivatives by log z of the subordination functions and of log Z.
+    aligned : ndarray of bool, shape (B, n)
+        Whether w lies in the half plane of its product with the Gaussian factor.
     """
 
     step: Point
@@ -123,7 +127,8 @@ class State:
     block: Nodes
     signs: Nodes
     branch: Nodes
-    rises: tuple[Nodes, ...]
+    rises: tuple[Nodes, Nodes, Nodes]
+    aligned: Flags
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,9 +237,8 @@ class System:
                 signs * fall + slope.v / transform,
                 branch * fall + d * slope.w / transform,
                 by_w * slope.w + by_v * slope.v + by_p * slope.p,
-                slope.w / w,
-                square,
             ),
+            aligned=(square.imag * w.imag >= 0.0) | ~self.gaussian[:, None],
         )
 
     def newton(self, start: Point, log_z: Nodes) -> Roots:
@@ -252,7 +256,8 @@ class System:
                 change = now.change(step)
                 bad = ~np.isfinite(change)
                 # a step that no longer halves is the rounding of the residual
-                noise = _NOISE * np.minimum(1.0, 1.0 / np.abs(now.p)) / np.abs(state.stretch * now.p)
+                p = np.abs(now.p)
+                noise = _NOISE * np.minimum(1.0, 1.0 / p) / (p * np.abs(state.stretch))
                 close = np.clip(noise, _CLOSE, _COARSE)
                 settled = (change <= _EXACT) | ((change <= close) & (change > 0.5 * last[going]))
                 length = np.where(bad, 0.0, np.minimum(1.0, 0.5 / change))
@@ -260,7 +265,9 @@ class System:
                 at.put(going, now.moved(keep, length))
                 last[going] = change
                 slope.put(going, state.slope)
-                above[going], band[going], gap[going] = settled & np.array(self._place(state, now, noise))
+                above[going], band[going], gap[going] = settled & np.array(
+                    self._place(state, now, noise)
+                )
                 going = going[~(settled | bad)]
                 if going.size == 0:
                     break
@@ -268,19 +275,21 @@ class System:
 
     def _place(self, state: State, at: Point, noise: Array) -> tuple[Flags, Flags, Flags]:
         """Whether z lies above the real line, in a band or in a gap of it."""
-        block, signs, branch = state.block, state.signs, state.branch
-        ds, db, lift, dw, square = state.rises
-        along = (square.imag * at.w.imag >= 0.0) | ~self.gaussian[:, None]
-        above = (block.imag > 0.0) & (signs.imag > 0.0) & (branch.imag > 0.0) & along
-        low = -_BLUR
-        band = (block.imag > low * abs(block)) & (signs.imag > low * abs(signs)) & (branch.imag > low * abs(branch))
-        band &= at.p.imag < -np.maximum(_LEAST, _CERTAIN * noise) * np.abs(at.p)
+        levels = (state.block, state.signs, state.branch)
+        above, band = state.aligned, at.p.imag < -np.maximum(_LEAST, _CERTAIN * noise) * abs(at.p)
+        for level in levels:
+            above = above & (level.imag > 0.0)
+            band = band & (level.imag > -_BLUR * abs(level)).all(axis=0)
         real = (abs(at.w.imag) <= _BLUR * abs(at.w)) & (abs(at.v.imag) <= _BLUR * abs(at.v))
         # imaginary parts never shrink on the way inwards
-        least = _FULL * 0.5 * np.sqrt(abs(block)) * lift.real
-        right = (ds.real >= least) & (db.real >= least)
-        gap = real & (lift.real >= _FULL) & np.where(block.real > 0.0, right, (signs.imag > 0.0) & (branch.imag > 0.0))
-        return above.all(axis=0), band.all(axis=0), gap.all(axis=0)
+        by_signs, by_branch, lift = (rise.real for rise in state.rises)
+        least = 0.5 * _FULL * np.sqrt(abs(state.block)) * lift
+        upright = (state.signs.imag > 0.0) & (state.branch.imag > 0.0)
+        right = np.where(
+            state.block.real > 0.0, (by_signs >= least) & (by_branch >= least), upright
+        )
+        gap = np.asarray((real & (lift >= _FULL) & right).all(axis=0), dtype=bool)
+        return np.asarray(above.all(axis=0), dtype=bool), np.asarray(band, dtype=bool), gap
 
     def far(self, log_z: Nodes) -> Point:
         """Unknowns far from the spectrum."""
@@ -289,4 +298,3 @@ class System:
         small = np.prod(means**self.counts) * np.exp(-log_z)
         block = means[:, None] / small
         return Point(block / self.gains[:, None], 1.0 / block, 1.0 + 1.0 / block, 1.0 + small)
-

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from flint import acb, acb_series, arb, arb_series, ctx, fmpq
 
-FAR = float("inf")
+FAR, MOST = float("inf"), {"gate": 1, "corner": 1}
 STEPS = {  # z and F of the next law; a gate is the free product with b delta_0 + (1 - b) delta_g
     "gate": lambda z, f, b, g: (g * (z - b * f), g * f * (z - b * f) / z),
     "gaussian": lambda z, f, c, s: (s * z * (c - 1 + z / f), s * c * z),
@@ -63,8 +63,7 @@ class Checker:
         ctx.prec, self.data, self.start = data["bits"], data, Fraction(data["start"])
         self.steps = [(kind, *map(Fraction, values)) for kind, *values in data["steps"]]
         for kind, *n in self.steps:
-            most = {"gate": 1, "corner": 1}.get(kind, FAR)
-            need(self.start > 0 < n[0] < most and n[-1] >= 0, "numbers out of range")
+            need(self.start > 0 < n[0] < MOST.get(kind, FAR) and n[-1] >= 0, "out of range")
         self.bands, (self.atoms, self.floor, self.cuts) = [], structure(self.start, self.steps)
 
     def walk(self, t, depth=None):  # z, F at the start and after every step
@@ -123,8 +122,9 @@ class Checker:
                 place = self.walk(hull.mid())[-1][0] + slope * (hull - hull.mid())
                 need(ball(side[0]) < place < ball(side[1]), "not this edge")
             above = [self.above(self.walk(ball(t)), turn, lambda m: 0, Fraction) for t, _ in edges]
-            need(above[0] - above[1] == Fraction(band["mass"]), "not the mass of the band")
-            self.bands.append((Fraction(band["left"][0]), last, above[0] - above[1]))
+            mass = above[0] - above[1] - self.atoms.get(self.floor, 0) * (edges[0] is ends[0])
+            need(mass == Fraction(band["mass"]), "not the mass of the band")
+            self.bands.append((Fraction(band["left"][0]), last, mass))
         need(self.atoms == {Fraction(x): Fraction(p) for x, p in self.data["atoms"]}, "no atoms")
         need(sum(mass for *_, mass in self.bands) + sum(self.atoms.values()) == 1, "mass is lost")
         for point in self.data["points"]:

@@ -274,7 +274,7 @@ def _edge(curve: Curve, inside: Any, outside: Any) -> Edge:
         if step <= _rounding() * _size(curve, t):
             break
     towards = 1 if inside > outside else -1
-    for share in (2, 1.5, 3, 4, 6):
+    for share in (3, 2, 1.5, 4, 6):
         width = _size(curve, t) * arb(2) ** int(-ctx.prec / share) * towards
         edge = Edge((t + width).mid(), (t - width).mid())
         if probe(curve, edge.inside).sign == 1 and probe(curve, edge.outside).sign == -1:

@@ -17,6 +17,7 @@ from freefim.free.proofs.roots import descend
 
 __all__ = ["Band", "Structure", "mass_beside", "solve_structure"]
 
+_Atoms = tuple[tuple[Fraction, Fraction], ...]
 _BITS = (192, 384, 768, 1536)
 _LOW = 1e-9  # height over the real line from which a point is looked for in a gap
 
@@ -65,7 +66,7 @@ class Structure:
     """
 
     bits: int
-    atoms: tuple[tuple[Fraction, Fraction], ...]
+    atoms: _Atoms
     cuts: tuple[Cut, ...]
     cells: tuple[Cell, ...]
     bands: tuple[Band, ...]
@@ -97,7 +98,8 @@ def _solved(curve: Curve, bits: int) -> Structure:
     lefts = [cell.left for cell in cells if cell.left is not None]
     sides = list(zip(rights, lefts, strict=True))
     bands = tuple(
-        _band(curve, edges, None if place else exact.floor) for place, edges in enumerate(sides)
+        _band(curve, edges, None if place else exact.floor, atoms)
+        for place, edges in enumerate(sides)
     )
     ends = [end for band in bands for end in (band.left, band.right)]
     for left, right in pairwise(ends):
@@ -109,10 +111,13 @@ def _solved(curve: Curve, bits: int) -> Structure:
     return Structure(bits, atoms, tuple(cuts), tuple(cells), bands)
 
 
-def _band(curve: Curve, edges: tuple[Edge, Edge], start: Fraction | None) -> Band:
+def _band(curve: Curve, edges: tuple[Edge, Edge], start: Fraction | None, atoms: _Atoms) -> Band:
     mass = real_mass_above(curve, edges[0].inside) - real_mass_above(curve, edges[1].inside)
-    left = edge_place(curve, edges[0]) if start is None else Enclosure(start, start)
-    return Band(left, edge_place(curve, edges[1]), mass, edges)
+    right = edge_place(curve, edges[1])
+    if start is None:
+        return Band(edge_place(curve, edges[0]), right, mass, edges)
+    # an atom may stand where the lowest band starts
+    return Band(Enclosure(start, start), right, mass - dict(atoms).get(start, 0), edges)
 
 
 def mass_beside(program: Program, x: Fraction) -> Fraction | None:

@@ -52,7 +52,7 @@ def to_eigenvalues(law: "Solution", eigenvalues: Array, kind: str) -> float:
     return float(
         max(
             ((rank + 1) / sample.size - law.cdf(sample + blur)).max(),
-            (law.cdf(sample - blur) - rank / sample.size).max(),
+            (law.cdf(np.nextafter(sample - blur, -np.inf)) - rank / sample.size).max(),
             0.0,
         )
     )

@@ -177,6 +177,13 @@ def test_distance_to_its_own_quantiles_is_half_a_step(law):
     assert law.distance(sample) <= (law.support[1] - law.support[0]) / 400 + 1e-12
 
 
+@pytest.mark.parametrize("location", [0, 1, -3])
+def test_eigenvalues_of_a_point_mass_are_at_no_distance_from_it(location):
+    law = ff.PointMass(location)
+    assert law.distance(3 * [location], "ks") == 0.0
+    assert law.distance([location, location + 1], "ks") == 0.5
+
+
 @every_law
 def test_nan_gives_nan_and_shapes_are_kept(law):
     x = np.array([[law.support[0], np.nan], [1.0, 2.0]])

@@ -1,7 +1,7 @@
 """Laws as numbers: what the engine of trees is handed for a leaf."""
 
 from freefim.free.law import Law
-from freefim.free.laws.given import GivenLaw
+from freefim.free.laws.leaf_solution import LeafSolution
 from freefim.free.solution import Array
 
 __all__ = ["leaf_arrays"]
@@ -13,7 +13,7 @@ def leaf_arrays(law: Law) -> tuple[tuple[int, Array], ...]:
     Parameters
     ----------
     law : Law
-        A given law; any other law is expanded once it is solved.
+        A law in closed form; any other law is expanded once it is solved.
 
     Returns
     -------
@@ -35,8 +35,9 @@ def leaf_arrays(law: Law) -> tuple[tuple[int, Array], ...]:
     >>> [(code, data.tolist()) for code, data in leaf_arrays(PointMass(2))]
     [(0, [1.0, 2.0, 1.0])]
     """
-    if not isinstance(law, GivenLaw):
+    solution = law.solution
+    if not isinstance(solution, LeafSolution):
         from freefim.free.laws.density import Computed
 
-        law = Computed(law)
-    return tuple((layer.code, layer.data) for piece in law.pieces for layer in piece.layers)
+        solution = Computed(law).solution
+    return tuple((layer.code, layer.data) for piece in solution.pieces for layer in piece.layers)

@@ -185,7 +185,9 @@ class SeriesPiece(_ExpandedPiece):
     def cauchy(self, z: Nodes) -> Nodes:
         """Transform of the band."""
         below, above = (z - self.left) / self._half, (z - self.right) / self._half
-        j = 1.0 / (0.5 * (below + above) + np.sqrt(below) * np.sqrt(above))
+        left_root, right_root = np.sqrt(below), np.sqrt(above)
+        spread = 2.0 / (left_root + right_root)
+        j = 0.5 * spread * spread
         total = np.zeros_like(j)
         for c in self.coefficients[::-1]:
             total = c + j * total
@@ -193,8 +195,9 @@ class SeriesPiece(_ExpandedPiece):
             return np.asarray(np.pi * j * total)
         hard_left = (below == 0.0) & (self.kind != 2)
         hard_right = (above == 0.0) & (self.kind != 3)
-        j = np.where(hard_left | hard_right, 0.0, j)
-        poles = {1: (1.0 - j) * (1.0 + j), 2: 1.0 - j, 3: 1.0 + j}[self.kind]
+        around = {1: spread * left_root * right_root, 2: right_root, 3: left_root}
+        poles = spread * around[self.kind]
+        poles = np.where(hard_left | hard_right, 1.0, poles)
         values = 2.0 * np.pi * j * total / poles
         values[hard_left], values[hard_right] = -np.inf, np.inf
         return np.asarray(values)

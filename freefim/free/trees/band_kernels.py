@@ -22,6 +22,15 @@ from freefim.free.trees.kernels import (
     unwind,
 )
 
+#: Mass that rounding may move along a gap.
+MASS = 1e-9
+#: Mass that a panel may leave unresolved.
+LIGHT = 1e-15
+#: Size of a panel's last coefficients of the mass by the parameter.
+BENT = 1e-4
+#: Angle from which on an edge panels are asked for.
+BESIDE = 1e-6
+
 
 @kernel
 def mass_above(prog, w, work):
@@ -60,27 +69,36 @@ def shifted(w, center, radius, step):
     return w + step
 
 
+@inline
+def atoms_between(atoms, x, y):
+    """Mass of the atoms between two points."""
+    total = 0.0
+    for i in range(atoms.shape[0]):
+        if min(x, y) < atoms[i, 0] < max(x, y):
+            total += atoms[i, 1]
+    return total
+
+
 @kernel
-def fold(prog, frame, walls, speck, direction, w, work, steps, slope, trial, out):
+def fold(prog, frame, walls, atoms, speck, direction, w, work, steps, slope, trial, out):
     """Follow the real curve from a point of a gap (w, changed) to the end of the gap.
 
-    frame (k, 4): per leaf first wall, final wall, center, radius. out: x, curvature, and the mass
-    above the place of the fourth. Status: 0 lost, 1 a fold, 2 a wall (an
-    atom, or an edge there), 3 the curve ends at z = 0. Then w holds the end, slope the tangents
-    by the first unknown.
+    frame (k, 4): per leaf first wall, final wall, center, radius. atoms (n, 2): places, masses.
+    out: x, curvature, the mass above the place of the fourth, and for a wall the last place before
+    it. Status: 0 lost, 1 a fold, 2 a
+    wall (an atom, or an edge there), 3 the curve ends at z = 0. Then w holds the end, slope the
+    tangents by the first unknown. Steps that pass mass other than that of atoms have left the gap.
     """
     k = w.size
     z, _, _, dz, _, _, _, _ = sweep(prog, w, work)
     unwind(prog, 1.0 + 0j, 0.0, work, slope)
     side = math.copysign(1.0, dz.real)
     share = 0.5
-    d_here, _started = dz.real, abs(dz.real)
+    d_here = dz.real
     scale = prog[3][1 + k]
     out[1], out[2], out[3] = 0.0, mass_above(prog, w, work), z.real
     predicted = math.inf
-    found = False
-    high = w.copy()
-    d_high = 0.0
+    low_w, high = w.copy(), w.copy()
     for _ in range(400):
         limit = math.inf
         nearest = math.inf
@@ -89,7 +107,9 @@ def fold(prog, frame, walls, speck, direction, w, work, steps, slope, trial, out
             limit = min(limit, space / abs(slope[j].real))
             nearest = min(nearest, space / (abs(w[j].real) + frame[j, 3]))
         if nearest < 1e-11:
-            out[0] = z.real if abs(z.real) > 1e-20 * scale else 0.0
+            end = z.real + direction * abs(d_here) * limit
+            out[0] = end if abs(end) > 1e-20 * scale else 0.0
+            out[4] = z.real
             return 2
         if abs(z.real) < 1e-28 * scale:
             out[0] = 0.0
@@ -105,15 +125,32 @@ def fold(prog, frame, walls, speck, direction, w, work, steps, slope, trial, out
             f, e = int(frame[j, 0]), int(frame[j, 1])
             same = same and cell(walls, f, e, trial[j].real) == cell(walls, f, e, w[j].real)
         d_new = dz_new.real * side
+        good = same and low > 0.0 and d_new > 0.0
         if same and d_new <= 0.0:
-            found = True
-            high[:] = trial
-            d_high = dz_new.real
-            break
-        if not same or low <= 0.0 or not d_new > 0.0:
+            low_w[:], high[:] = w, trial
+            if polish(prog, frame, side, d_here, dz_new.real, low_w, high, work, steps, slope,
+                      trial, out):  # fmt: skip
+                passed = atoms_between(atoms, out[3], out[0])
+                if abs(out[0]) < 1e-9 * scale or abs(abs(out[4] - out[2]) - passed) < MASS:
+                    w[:] = low_w
+                    sweep(prog, w, work)
+                    unwind(prog, 1.0 + 0j, 0.0, work, slope)
+                    return 1
+            sweep(prog, w, work)
+            unwind(prog, 1.0 + 0j, 0.0, work, slope)
+        if good and abs(z_new.real) > 1e-9 * scale:
+            # at 0 the arguments of logarithms are lost
+            held = mass_above(prog, trial, work)
+            passed = atoms_between(atoms, out[3], z_new.real)
+            good = abs(abs(held - out[2]) - passed) < MASS
+            if good:
+                out[2], out[3] = held, z_new.real
+        if not good:
             share *= 0.5
             if share < 1e-12:
                 return 0
+            sweep(prog, w, work)
+            unwind(prog, 1.0 + 0j, 0.0, work, slope)
             continue
         slope_d = (dz_new.real - d_here) / (trial[0].real - w[0].real)
         moved = abs(trial[0].real - w[0].real)
@@ -122,23 +159,28 @@ def fold(prog, frame, walls, speck, direction, w, work, steps, slope, trial, out
         out[1] = slope_d
         w[:] = trial
         z, d_here = z_new, dz_new.real
-        if abs(z.real) > 1e-9 * scale:
-            # at 0 the arguments of logarithms are lost
-            out[2], out[3] = mass_above(prog, w, work), z.real
-            sweep(prog, w, work)
+        sweep(prog, w, work)
         unwind(prog, 1.0 + 0j, 0.0, work, slope)
         share = min(0.5, 1.5 * share)
-    if not found:
-        return 0
+    return 0
+
+
+@kernel
+def polish(prog, frame, side, d_low, d_high, w, high, work, steps, slope, trial, out):
+    """Find the zero of z' between w (in the gap) and high, both changed: found or not.
+
+    out: place, curvature, and the mass above as the fifth.
+    """
+    k = w.size
+    scale = prog[3][1 + k]
     # false position on z' in a chart of the first unknown
     center, radius = frame[0, 2], frame[0, 3]
     far = abs(w[0].real - center) > 3.0 * radius
     p_low, p_high = chart(w[0].real, center, radius, far), chart(high[0].real, center, radius, far)
-    d_low = d_here / dchart(w[0].real, center, radius, far)
+    d_low /= dchart(w[0].real, center, radius, far)
     d_high /= dchart(high[0].real, center, radius, far)
     f_low, f_high = d_low, d_high
     turn = 0
-    x = z.real
     curved = (d_high - d_low) / (p_high - p_low)
     first = abs(d_low)
     halve = False
@@ -156,10 +198,10 @@ def fold(prog, frame, walls, speck, direction, w, work, steps, slope, trial, out
             there = shifted(trial[j].real, frame[j, 2], frame[j, 3], step * slope[j].real)
             trial[j] = complex(there, trial[j].imag)
         trial[0] = complex(place, trial[0].imag)
-        status, _, dz, z, low = settle(prog, 0j, 0.0, trial, work, steps)
+        status, _, dz, z, _ = settle(prog, 0j, 0.0, trial, work, steps)
         if status != 1:
             if halve:
-                return 0
+                return False
             halve = True
             continue
         halve = False
@@ -188,16 +230,16 @@ def fold(prog, frame, walls, speck, direction, w, work, steps, slope, trial, out
         ):
             break
     else:
-        return 0
+        return False
+    out[4] = mass_above(prog, w, work)
     if abs(d_low) > abs(d_high):
         w[:] = high
-    z, _g, _, dz, _, _, _, _ = sweep(prog, w, work)
-    unwind(prog, 1.0 + 0j, 0.0, work, slope)
+    z, _, _, _, _, _, _, _ = sweep(prog, w, work)
     rate = dchart(w[0].real, center, radius, far)
     out[0], out[1] = z.real, curved * rate * rate
     if abs(z.real) < 1e-28 * scale:
         out[0] = 0.0
-    return 1
+    return True
 
 
 @inline
@@ -262,7 +304,7 @@ def trace_band(prog, kind, a, b, ends, start, begin, speck, grid, cuts, coefs, s
     work = np.empty((3 * k + 2, 9), np.complex128)
     w, steps, slope, trial = (np.empty(k, np.complex128), np.empty(k, np.complex128),
                               np.empty(k, np.complex128), np.empty(k, np.complex128))  # fmt: skip
-    values = np.empty((n, k), np.complex128)
+    values, flow = np.empty((n, k), np.complex128), np.empty(n)
     stack = np.empty((160, 4))
     guesses = np.empty((160, k, n), np.complex128)
     top, count = -1, 0
@@ -277,7 +319,7 @@ def trace_band(prog, kind, a, b, ends, start, begin, speck, grid, cuts, coefs, s
     while top >= 0:
         left, right, depth = stack[top, 0], stack[top, 1], stack[top, 2]
         guess = guesses[top]
-        low_in, _span = stack[top, 3], 0.0
+        low_in = stack[top, 3]
         top -= 1
         for i in range(n):
             u = grid[0, i]
@@ -318,6 +360,7 @@ def trace_band(prog, kind, a, b, ends, start, begin, speck, grid, cuts, coefs, s
                     return (1 if status == GAP else 2), count
             before, x_before = True, x
             values[i] = w
+            flow[i] = abs(sweep(prog, w, work)[1].imag) * place_of(kind, a, b, t)[1]
         if count >= cuts.shape[0]:
             return 3, count
         worst = 0.0
@@ -332,10 +375,35 @@ def trace_band(prog, kind, a, b, ends, start, begin, speck, grid, cuts, coefs, s
                 for l in range(n):
                     s += grid[1 + i, l] * values[l, j]
                 c[i] = s
-            worst = max(worst, max(abs(c[n - 1]), abs(c[n - 2])) / height)
+            # rounding of the farther part, the real one as a rule, is no tail
+            floor = 1e-13 * abs(middle)
+            for i in range(n - 2, n):
+                real = max(abs(c[i].real) - floor, 0.0)
+                imaginary = max(abs(c[i].imag) - (floor if prog[3][1 + j] else 0.0), 0.0)
+                worst = max(worst, max(real, imaginary) / height)
         x0, _ = place_of(kind, a, b, left)
         x1, _ = place_of(kind, a, b, right)
-        if worst > 3e-8 and abs(x1 - x0) > 1e-11 * abs(x0 + x1) and top < 156:
+        # the mass by the parameter, for quadrature: it may bend where no unknown does
+        dense, bent = 0.0, 0.0
+        for i in range(n):
+            dense = max(dense, flow[i])
+        for l in range(n - 2, n):
+            s = 0.0
+            for i in range(n):
+                s += grid[1 + l, i] * flow[i]
+            bent = max(bent, abs(s) / dense)
+        # an unknown that vanishes at the left end may have no digits there
+        blind = False
+        if kind == 0 and left == 0.0 and right > BESIDE:
+            for j in range(k):
+                trial[j] = clenshaw(coefs[count, j], 2.0 * BESIDE / right - 1.0)
+            x, _ = place_of(kind, a, b, BESIDE)
+            blind = newton(prog, complex(x, 0.0), trial, work, steps)[0] != 1
+        # where numbers end, or too light to matter as long as Newton finds from there
+        narrow = abs(x1 - x0) <= 1e-11 * abs(x0 + x1) or right - left <= 1e-11 * (left + right)
+        light = worst < 0.05 and worst * dense * (right - left) < LIGHT
+        rough = (worst > 3e-8 or bent > BENT) and not light
+        if (rough or blind) and not narrow and top < 156:
             middle = 0.5 * (left + right)
             for half in range(1, -1, -1):
                 top += 1

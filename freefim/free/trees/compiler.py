@@ -85,7 +85,7 @@ def _emit_curve(program: Program, law: Law) -> bool:
 
 def _emit(program: Program, law: Law) -> None:
     from freefim.free.chains.chain_law import ChainLaw
-    from freefim.free.laws.named import FreePoisson, Semicircle
+    from freefim.free.laws.named import Arcsine, FreePoisson, Semicircle
     from freefim.free.trees.inlining import tree_of_chain
 
     match law:
@@ -123,7 +123,7 @@ def _emit(program: Program, law: Law) -> None:
         case Rectangular(inner, ratio, variance):
             _emit(program, inner)
             program.add(GAUSSIAN, float(ratio), float(variance))
-        case NamedLaw():
+        case NamedLaw() if not isinstance(law, Arcsine):
             _emit(program, law.construction)
         case ChainLaw(chain=chain):
             if not _emit_curve(program, law):

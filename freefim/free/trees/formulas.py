@@ -32,6 +32,8 @@ def terms_of(law: Law) -> dict[Law, float]:
 
 def factors_of(law: Law) -> dict[Law, float]:
     """The factors of nested products and powers, equal ones counted."""
+    from freefim.free.laws.named import FussCatalan
+
     factors: dict[Law, float] = {}
 
     def visit(part: Law, count: float) -> None:
@@ -41,6 +43,8 @@ def factors_of(law: Law) -> dict[Law, float]:
                 visit(right, count)
             case MultiplicativePower(inner, exponent):
                 visit(inner, count * float(exponent))
+            case FussCatalan():
+                visit(part.construction, count)
             case _:
                 factors[part] = factors.get(part, 0.0) + count
 

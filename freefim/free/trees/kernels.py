@@ -11,7 +11,7 @@ import math
 
 from freefim._jit import inline, kernel
 from freefim.free import moves
-from freefim.free.trees.leaf_kernels import leaf_potential, leaf_values
+from freefim.free.trees.leaf_kernels import in_band, leaf_potential, leaf_values
 from freefim.free.trees.program import (
     AFFINE,
     CIRCULAR,
@@ -70,6 +70,12 @@ def turned(z, angle, exponent, plane):
         return z.imag / abs(z)
     angle = side * (cmath.phase(z) + exponent * angle)
     return min(angle, math.pi - angle) + TURN
+
+
+@inline
+def logarithm(value):
+    """Logarithm, large where a step went astray to 0."""
+    return cmath.log(value) if value != 0.0 else complex(-700.0, 0.0)
 
 
 @inline
@@ -155,14 +161,19 @@ def sweep(prog, w, work):
             z, dz, g, dg = projection(z, dz, g, dg, a, b)
         elif op == MARCHENKO:
             level = 1.0 + a * m if abs(m) < 0.5 else (1.0 - a) + a * z * g
-            log_level = cmath.log(level)
+            log_level = logarithm(level)
             factor = level if b == 1.0 else cmath.exp(b * log_level)
-            low = min(low, turned(z, log_level.imag, b, sure))
+            # one factor turns as a rectangular product does, on signed laws too
+            if b != 1.0:
+                low = min(low, turned(z, log_level.imag, b, sure))
             if loose:
                 _, ez, _, eg = marchenko_pastur(z, ez, g, eg, a, factor, b)
             z, dz, g, dg = marchenko_pastur(z, dz, g, dg, a, factor, b)
         elif op == POWER:
-            log_level = cmath.log(m / g)
+            if m == 0.0 or z * g == 1.0:
+                # a step went astray to infinity
+                return z, g, m, dz, dg, ez, eg, -1.0
+            log_level = logarithm(m / g)
             factor = cmath.exp((a - 1.0) * log_level)
             low = min(low, turned(z, log_level.imag, a - 1.0, sure))
             if loose:
@@ -222,7 +233,8 @@ def sweep(prog, w, work):
                 m, dm, em = l + m, dl + dm, el + em
             else:
                 close = abs(m) > 1.0
-                c = l - m
+                # near 0, where m is -1, by the digits of 1 + m if the factors keep them
+                c = y * h - z * g if b and abs(z * g) < 0.5 else l - m
                 ratio = m / l if close else 1.0 + 0j
                 c = c * ratio + el * ratio * ratio - em
                 c, r = c / dm, ratio * ratio * dl / dm
@@ -241,7 +253,7 @@ def sweep(prog, w, work):
                 z, m, dm, em = out, l, dl, el
             work[k + joint - 1, 0], work[k + joint - 1, 1] = c, r
             continue
-        if CORNER <= op < MARCHENKO and op != PADDING:
+        if op != PADDING and (CORNER <= op < MARCHENKO or (op == MARCHENKO and b == 1.0)):
             low = min(low, same_side(before, sure if sure else math.copysign(1.0, z.imag)))
     return z, g, m, dz, dg, ez, eg, low
 
@@ -269,6 +281,8 @@ def unwind(prog, tau, free, work, steps):
 @inline
 def root_step(prog, target, z, dz, ez):
     """Parameter that takes z to the target: near it, and above powers, in log z."""
+    if dz == 0.0:
+        return complex(math.inf, 0.0)
     near = abs(target - z) < 0.8 * abs(z)
     if (near or prog[3][0]) and target != 0.0 and z != 0.0:
         return (z * cmath.log(target / z) - ez) / dz
@@ -283,6 +297,11 @@ def newton(prog, target, w, work, steps):
     """
     last, g, dz = math.inf, 0j, 0j
     k = w.size
+    for j in range(k):
+        if not abs(w[j]) < math.inf:
+            return 0, g, dz
+    # rounding of z, relative and absolute
+    blind = 2e-15 * (1.0 + prog[3][0])
     for _ in range(NEWTON):
         z, g, _, dz, dg, ez, eg, low = sweep(prog, w, work)
         tau = root_step(prog, target, z, dz, ez)
@@ -302,8 +321,10 @@ def newton(prog, target, w, work, steps):
         # at a double root steps only halve: no sign of convergence
         near = last < math.inf or abs(target - z) < 0.8 * abs(z)
         small = near and size < 1e-7 and size < 0.2 * last
-        rounded = blur < 1e-9 or abs(target - z) < 2e-15 * prog[3][1 + k]
-        small = small or blur < 2e-15 or (rounded and size >= 0.7 * last)
+        # beside an atom at 0 G follows z, not the unknowns
+        small = small and abs(target - z) < 1e-6 * abs(z)
+        rounded = blur < 1e-9 or abs(target - z) < blind * abs(target) + prog[3][2 + k]
+        small = small or blur < 2e-15 or (rounded and size >= 0.6 * last)
         scale = 1.0 if share < 1.0 or small else 1.0 / share
         for j in range(k):
             w[j] += scale * steps[j]
@@ -341,7 +362,9 @@ def settle(prog, target, free, w, work, steps):
         return 0, g, dz, z, low
     z, g, _, dz, _, ez, _, low = sweep(prog, w, work)
     for j in range(k):
-        if abs(w[j].imag) > 1e-15 * abs(w[j]):
+        # an unknown may be 0 where the point is
+        size = abs(w[j]) + (1e-9 * prog[3][1 + k] if free and target.real == 0.0 else 0.0)
+        if abs(w[j].imag) > 1e-15 * size:
             return 0, g, dz, z, low
     return 1, g, dz, z, low
 
@@ -440,7 +463,7 @@ def trace(prog, w, work):
 @kernel
 def tangents(prog, dz, work, steps):
     """Derivative of every unknown by z, from the last sweep."""
-    unwind(prog, 1.0 / dz, 0.0, work, steps)
+    unwind(prog, 1.0 / dz if dz != 0.0 else complex(math.inf, 0.0), 0.0, work, steps)
 
 
 @inline
@@ -450,6 +473,18 @@ def predict(prog, w, slope, shift, trial):
         trial[j] = w[j] + slope[j] * shift
         if not prog[3][1 + j] and trial[j].imag / w[j].imag < 0.2:
             trial[j] = complex(trial[j].real, 0.2 * w[j].imag)
+
+
+@kernel
+def in_gaps(prog, w):
+    """Whether every unknown lies in a gap of its leaf."""
+    leaf = 0
+    for i in range(prog[0].size):
+        if prog[0][i] == LEAF:
+            if in_band(prog[2], int(prog[1][i, 0]), w[leaf].real):
+                return False
+            leaf += 1
+    return True
 
 
 @kernel
@@ -481,7 +516,7 @@ def approach(prog, start, begin, target, speck, w, work, steps, slope, trial):
                                        math.copysign(speck, w[j].imag))  # fmt: skip
                 goal = complex(target.real, speck)
                 status, g, dz, _z, low = settle(prog, goal, 1.0, trial, work, steps)
-                if status == 1 and low > 0.0:
+                if status == 1 and low > 0.0 and in_gaps(prog, trial):
                     w[:] = trial
                     return GAP, g
             if change < 1.0:
@@ -502,6 +537,6 @@ def approach(prog, start, begin, target, speck, w, work, steps, slope, trial):
             ratio = math.sqrt(ratio)
             if ratio > 0.999:
                 break
-        if abs(now - target) < 1e-15 * abs(target) + 1e-300:
+        if abs(now - target) < 1e-40 * abs(target) + 1e-300:
             break
     return LOST, 0j

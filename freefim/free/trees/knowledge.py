@@ -3,7 +3,8 @@
 Exact for given laws, an enclosure for trees. Where that leaves a question open the law is solved.
 """
 
-from math import inf
+from math import inf, log
+from sys import float_info
 from typing import Any
 
 import numpy as np
@@ -142,7 +143,8 @@ def enclosure(law: Law) -> tuple[float, float]:
             return real(exponent) * low, real(exponent) * high
         case MultiplicativePower(inner, exponent):
             low, high = enclosure(inner)
-            return max(low, 0.0) ** real(exponent), high ** real(exponent)
+            t = real(exponent)
+            return max(low, 0.0) ** t, high**t if t * log(max(high, 1.0)) < log(_MOST) else inf
         case Inverse(inner):
             low, high = enclosure(inner)
             if low > 0.0 or high < 0.0:
@@ -305,6 +307,7 @@ def _has_mean_zero(law: Law) -> bool:
 
 
 _ROUNDING = 1e-14
+_MOST = float_info.max
 _SAME = 1e-12  # of a computed law
 
 

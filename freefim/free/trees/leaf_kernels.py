@@ -51,7 +51,7 @@ def leaf_values(data, offset, w):
                 v, dv, mass, _ = series_values(data, at, u)
             else:
                 v, dv, mass, _ = panel_values(data, at, u)
-            if tiny and abs(v.imag) < 1e-9 * abs(v):  # not inside its own band
+            if tiny and not in_piece(data, at, code, w.real):
                 v, dv = complex(v.real, w.imag * dv.real), complex(dv.real, 0.0)
             g += v
             dg += dv
@@ -59,6 +59,36 @@ def leaf_values(data, offset, w):
             dm += v + w * dv
         at += size
     return g, dg, m, dm
+
+
+@kernel
+def in_piece(data, at, code, x):
+    """Whether a real point lies inside a band of a piece."""
+    count = int(data[at])
+    at += 1
+    low, high = math.inf, -math.inf
+    for _ in range(count):
+        left, right = data[at], data[at + 1]
+        if code == SERIES:
+            if left < x < right:
+                return True
+            at += 4 + int(data[at + 3])
+        else:
+            low, high = min(low, left), max(high, right)
+            at += 3 + int(data[at + 2])
+    return low < x < high
+
+
+@kernel
+def in_band(data, offset, x):
+    """Whether a real point lies inside a band of a leaf."""
+    at = offset + 1
+    for _ in range(int(data[offset])):
+        code, size = int(data[at]), int(data[at + 1])
+        if code != ATOMS and in_piece(data, at + 2, code, x):
+            return True
+        at += 2 + size
+    return False
 
 
 @kernel
@@ -72,8 +102,11 @@ def series_values(data, at, w):
         at += 4
         half = 0.5 * (right - left)
         below, above = (w - left) / half, (w - right) / half
-        root = cmath.sqrt(below) * cmath.sqrt(above)
-        j = 1.0 / (0.5 * (below + above) + root)
+        # 1 + J and 1 - J are this times the roots of the distances: no digits are lost at an end
+        left_root, right_root = cmath.sqrt(below), cmath.sqrt(above)
+        spread = 2.0 / (left_root + right_root)
+        root = left_root * right_root
+        j = 0.5 * spread * spread
         value, slope, area = 0j, 0j, 0j
         for k in range(n - 1, -1, -1):
             slope = value + j * slope
@@ -93,13 +126,13 @@ def series_values(data, at, w):
             power *= j
         factor, dfactor = 1.0 + 0j, 0j
         if kind == 1:
-            factor = 2.0 / ((1.0 - j) * (1.0 + j))
+            factor = 1.0 / (j * root)
             dfactor = j * factor * factor
         elif kind == 2:
-            factor = 2.0 / (1.0 - j)
+            factor = 2.0 / (spread * right_root)
             dfactor = 0.5 * factor * factor
         elif kind == 3:
-            factor = 2.0 / (1.0 + j)
+            factor = 2.0 / (spread * left_root)
             dfactor = -0.5 * factor * factor
         g += math.pi * j * value * factor
         dj = -j / root / half
@@ -152,7 +185,8 @@ def panel_values(data, at, w):
             g += c * q[k]
             if k == 0:
                 dg -= c / product / half
-                phi += 0.5 * c * half * (below * cmath.log(below) - above * cmath.log(above))
+                # (u + 1) log(u + 1) - (u - 1) log(u - 1) without its cancellation far out
+                phi += c * half * (cmath.log(below) + above * q[0])
             else:
                 dg += c * k * (u * q[k] - q[k - 1]) / product / half
                 phi += c * half * (q[k + 1] - q[k - 1]) / (2 * k + 1)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from freefim.errors import ConvergenceError
 from freefim.free.accuracy import Accuracy
 from freefim.free.trees.start import Machine
-from freefim.free.trees.structure import Band
+from freefim.free.trees.structure import UNRESOLVED, Band
 
 __all__ = ["TreeSolution"]
 
@@ -18,6 +18,7 @@ _Reals = NDArray[np.float64]
 _Nodes = NDArray[np.complex128]
 _MASS_TOLERANCE = 1e-10
 _POLE = 1e-14
+_POLE_ROOM = 1e-4
 # Nearer to an edge than this share of its band, the unknowns have no digits to tell x by.
 _BESIDE = 1e-13
 
@@ -172,10 +173,11 @@ class TreeSolution:
         """What was measured of the law's exactness."""
         if not self._bands:
             return Accuracy(abs(1.0 - sum(m for _, m in self.atoms)), 0.0, 0.0, "exact atoms")
+        ends = self._tables[3][:, 2]
         return Accuracy(
             mass_defect=self._quadrature[2],
             edge_residual=4e-16 * self._machine.k,
-            tail=float(max(band.cuts[:, 2].max() for band in self._bands)) ** 2,
+            tail=float(ends[ends < UNRESOLVED].max(initial=0.0)) ** 2,
             method="tree of moves, panels of the unknowns",
             remarks=self._remarks,
         )
@@ -236,7 +238,34 @@ class TreeSolution:
         return band, (x > ends[band, 0]) & (x < ends[band, 1])
 
     def _evaluate(self, x: _Reals, band: NDArray[np.int64], want: int) -> _Nodes:
-        """G (want 0) or the mass above (want 1) at points inside bands."""
+        """G (want 0) or the mass above without atoms (want 1) at points inside bands."""
+        ends = self._tables[1]
+        for location, mass in self.atoms:
+            if np.any((ends[:, 0] < location) & (location < ends[:, 1])):
+                return self._past_atom(location, mass, x, band, want)
+        return self._smooth(x, band, want)
+
+    def _past_atom(
+        self, location: float, mass: float, x: _Reals, band: NDArray[np.int64], want: int
+    ) -> _Nodes:
+        """As `_evaluate` with an atom inside a band: by cubics where its pole drowns the rest."""
+        step = _POLE_ROOM * self._machine.scale
+        near = np.abs(x - location) < step
+        at = location + step * np.array([-3.0, -1.0, 1.0, 3.0])
+        out = np.empty(x.size, dtype=complex)
+        out[~near] = self._smooth(x[~near], band[~near], want)
+        if near.any():
+            around = self._smooth(at, np.full(4, band[near][0]), want)
+            if want == 1:
+                around -= np.where(at < location, mass, 0.0)
+            cubic = np.polynomial.Polynomial.fit(at, around.imag if want == 0 else around.real, 3)
+            out[near] = cubic(x[near]) * (1j if want == 0 else 1.0)
+        if want == 1:
+            out[~near] -= np.where(x[~near] < location, mass, 0.0)
+        return out
+
+    def _smooth(self, x: _Reals, band: NDArray[np.int64], want: int) -> _Nodes:
+        """As `_evaluate`, with what atoms inside the band add."""
         edge, anchor = self._nearest_edge(x, band)
         beside = np.abs(x - edge) < np.abs(anchor - edge)
         out = np.empty(x.size, dtype=complex)

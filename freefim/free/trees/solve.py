@@ -12,7 +12,7 @@ from freefim.free.trees.cauchy_sum import CauchySum, split_cauchy
 from freefim.free.trees.compiler import compile_tree
 from freefim.free.trees.formulas import squared_terms
 from freefim.free.trees.image import ImageSolution, is_image
-from freefim.free.trees.knowledge import has_symbols
+from freefim.free.trees.knowledge import enclosure, has_symbols
 from freefim.free.trees.nodes import Affine, FreeSum, NamedLaw, Square
 from freefim.free.trees.program import AFFINE, LEAF, Program
 from freefim.free.trees.solution import TreeSolution
@@ -85,7 +85,7 @@ def solve_tree(law: Law) -> Solution:
             scale, shift = a * scale, a * shift + b
         return ImageSolution(Affine(program.leaves[0], scale, shift), program.leaves[0].solution)
     try:
-        return _solved(program, atoms)
+        return _solved(program, atoms, positive=enclosure(law)[0] >= 0.0)
     except ZeroDivisionError:
         raise ConvergenceError("numbers of the law leave the range of floats") from None
 
@@ -95,9 +95,9 @@ def _is_circular(law: Law) -> bool:
     return isinstance(law, Square) and isinstance(law.law, FreeSum) and bool(squared_terms(law.law))
 
 
-def _solved(program: Program, atoms: Pairs) -> TreeSolution:
+def _solved(program: Program, atoms: Pairs, *, positive: bool) -> TreeSolution:
     machine = Machine(program)
-    searcher = Searcher(machine, atoms)
+    searcher = Searcher(machine, atoms, positive=positive)
     bands = searcher.bands()
     balance = sum(band.mass for band in bands) + sum(mass for _, mass in atoms)
     if not abs(balance - 1.0) <= _BALANCE:

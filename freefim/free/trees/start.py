@@ -17,6 +17,7 @@ from freefim.free.trees.program import (
     PADDING,
     POISSON,
     POWER,
+    PRODUCT,
     PROJECTION,
     SEMICIRCLE,
     SUM,
@@ -30,6 +31,8 @@ _Nodes = NDArray[np.complex128]
 
 
 _HIGH = 2.0
+# Operations that keep the digits of a small z.
+_RELATIVE = {LEAF, PADDING, GAUSSIAN, MARCHENKO, POWER, PRODUCT}
 
 
 class Machine:
@@ -44,13 +47,17 @@ class Machine:
         _fill_inverses(program)
         ops, par, data = program.arrays()
         par[:, 2] = _planes(program)
+        for i in np.flatnonzero(ops == PRODUCT).tolist():
+            par[i, 1] = set(program.operand(i).ops) <= _RELATIVE
         k = self.k = program.unknowns
         mean, spread = program.means[-1], max(program.variances[-1], 0.0) ** 0.5
         self.scale = abs(mean) + 4.0 * spread
         if not 0.0 < self.scale < np.inf:
             raise ConvergenceError(f"the law has mean {mean!r} and standard deviation {spread!r}")
         self.speck = 1e-30 * self.scale
-        flags = np.array([_in_logs(program), *_free_leaves(program), self.scale], dtype=float)
+        high = _in_logs(program)
+        rounding = 0.0 if set(program.ops) <= _RELATIVE else 2e-15 * self.scale
+        flags = np.array([high, *_free_leaves(program), self.scale, rounding])
         self.prog: Any = (ops, par, data, flags)
         self.walls = np.array([wall for walls in program.walls for wall in walls])
         self.frame = self._frame()
@@ -195,8 +202,8 @@ def _planes(program: Program) -> _Reals:
     return planes
 
 
-def _in_logs(program: Program) -> bool:
-    """Whether z is a high power, which Newton meets in its logarithm."""
+def _in_logs(program: Program) -> float:
+    """Degree of z where it is a high power, which Newton meets in its logarithm, else 0."""
     degree = 0.0
     for op, (a, b, _, _) in zip(program.ops[::-1], program.par[::-1], strict=True):
         if op == MARCHENKO:
@@ -205,7 +212,7 @@ def _in_logs(program: Program) -> bool:
             degree += a
         elif op != PADDING and (op != AFFINE or b != 0.0):
             break
-    return degree > _HIGH
+    return degree if degree > _HIGH else 0.0
 
 
 def _free_leaves(program: Program) -> list[bool]:

@@ -5,7 +5,7 @@ band is presumed; its panels resolve or show a gap, which splits it. A gap is be
 every operation of the tree sees its argument in a gap.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -14,17 +14,19 @@ from numpy.typing import NDArray
 from freefim.errors import ConvergenceError
 from freefim.free.trees.start import Machine, far_point
 
-__all__ = ["Band", "Edge", "Searcher", "chebyshev_grid"]
+__all__ = ["UNRESOLVED", "Band", "Edge", "Searcher", "chebyshev_grid"]
 
 _Reals = NDArray[np.float64]
 _Nodes = NDArray[np.complex128]
 
-GAP = 2
+BAND, GAP = 1, 2
 _WALL = 2
 _ROOM = 400
 _NEAR = 1e-7
 _LIKE_ROOT = 1e-2
 _NODES = 16
+#: Panels that end at a power instead of resolving it, by the size of their last coefficients.
+UNRESOLVED = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +64,11 @@ class Band:
 class Searcher:
     """Finds the bands of one law."""
 
-    def __init__(self, machine: Machine, atoms: tuple[tuple[float, float], ...]):
-        self.machine, self.atoms = machine, atoms
+    def __init__(
+        self, machine: Machine, atoms: tuple[tuple[float, float], ...], *, positive: bool = False
+    ):
+        self.machine, self.atoms, self.positive = machine, atoms, positive
+        self._places = np.array(atoms, dtype=float).reshape(-1, 2)
         self.remarks: list[str] = []
 
     def bands(self) -> list[Band]:
@@ -71,7 +76,7 @@ class Searcher:
         right, left = self._outer(1), self._outer(-1)
         ends = [left]
         for location, mass in self.atoms:
-            if ends[-1].x < location < right.x:
+            if ends[-1].x < location < right.x and not self._embedded(location):
                 below, above = self._beside(location, mass)
                 ends += [self._end(below, -1), self._end(above, 1)]
         ends.append(right)
@@ -116,8 +121,10 @@ class Searcher:
         w = next(w for status, w in found[::-1] if status)
         above = float(trace(self.machine.prog, w, self.machine.work)[0].imag) / np.pi
         root = abs(growth - 0.5) < _LIKE_ROOT
-        zero = Edge(0.0, w, 0.0 * w, 0.0, above, singular=not root)
-        return [(left, zero), (zero, right)]
+        # straight above an atom half of it is to the right
+        half = 0.5 * self._atoms_at(0.0, 0.0)
+        zero = Edge(0.0, w, 0.0 * w, 0.0, above - half, singular=not root)
+        return [(left, zero), (replace(zero, above=above + half), right)]
 
     def mass_above(self, w: _Nodes) -> float:
         """Mass to the right of a point of a gap."""
@@ -144,10 +151,11 @@ class Searcher:
 
         machine = self.machine
         for _ in range(len(self.atoms) + 1):
-            begun, out = self.mass_above(w), np.zeros(4)
+            begun, out = self.mass_above(w), np.zeros(5)
             w, first = w.copy(), self.place(w)
             status = fold(
-                machine.prog, machine.frame, machine.walls, machine.speck, float(direction), w,
+                machine.prog, machine.frame, machine.walls, self._places, machine.speck,
+                float(direction), w,
                 machine.work, machine.steps, machine.slope, machine.trial, out,
             )  # fmt: skip
             x, safe = float(out[0]), float(out[3])
@@ -170,6 +178,10 @@ class Searcher:
                 break
         else:
             raise ConvergenceError(f"no end of a gap was found near {x!r}")
+        last = float(out[4]) if status == _WALL else x
+        if self.positive and direction > 0 and last < 0.0 and abs(x) < _NEAR * machine.scale:
+            # beside a logarithm the curve ends at 0 too slowly for floats
+            x = 0.0
         singular = abs(x) <= 1e-28 * machine.scale and not self._like_root()
         return Edge(x, w, machine.slope.copy(), float(out[1]), above, singular)
 
@@ -192,6 +204,11 @@ class Searcher:
         """Mass of the atoms on [a, b], to rounding."""
         blur = 1e-14 * self.machine.scale
         return sum(mass for at, mass in self.atoms if a - blur <= at <= b + blur)
+
+    def _embedded(self, location: float) -> bool:
+        """Whether an atom stands inside a band."""
+        shift = 1e-6 * self.machine.scale
+        return all(self.machine.point(location + side * shift)[0] == BAND for side in (-1, 1))
 
     def _beside(self, location: float, mass: float) -> tuple[_Nodes, _Nodes]:
         """Points of the gap around an atom, left and right of it."""
@@ -226,8 +243,10 @@ class Searcher:
         )  # fmt: skip
         x = float(spot[0].real)
         if status == 0:
-            return Band(kind, a, b, top, mass, abs(spot[0].imag),
+            band = Band(kind, a, b, top, mass, abs(spot[0].imag),
                         cuts[:count].copy(), coefficients[:count].copy())  # fmt: skip
+            self._remark(band)
+            return band
         if status == 1:
             below, above = self._end(spot[1:], -1), self._end(spot[1:], 1)
             if not a <= below.x <= above.x <= b:
@@ -235,7 +254,21 @@ class Searcher:
                     f"a gap ({below.x!r}, {above.x!r}) was found inside the band ({a!r}, {b!r})"
                 )
             return [(left, below), (above, right)]
-        raise ConvergenceError(f"the band ({a!r}, {b!r}) was not resolved near x = {x!r}")
+        if status == 3:
+            raise ConvergenceError(f"the band ({a!r}, {b!r}) needs more than {_ROOM} panels")
+        raise ConvergenceError(f"the band ({a!r}, {b!r}) did not converge at x = {x!r}")
+
+    def _remark(self, band: Band) -> None:
+        """Say where a band narrows to nothing: no panel, however narrow, resolves that."""
+        rough = band.cuts[band.cuts[:, 2] > UNRESOLVED]
+        if band.kind == 0 and rough.size:
+            low, high, _ = rough[np.argmin(rough[:, 1] - rough[:, 0])]
+            x = band.left + (band.right - band.left) * np.sin(0.25 * (low + high)) ** 2
+            blur = (band.right - band.left) * (high - low)
+            self.remarks.append(
+                f"near x = {x:.6g} (to {blur:.0e}) the density has a cusp, or a gap too narrow for "
+                "floats: digits are lost beside it"
+            )
 
 
 @lru_cache(maxsize=1)

@@ -105,19 +105,18 @@ def test_a_comb_of_random_projections(depth):
 
 
 def test_an_atom_inside_a_band():
-    """X A Xᵀ, X of 2n × n, A of both signs: half the eigenvalues are 0, others on both sides."""
-    n = 400
-    rng = np.random.default_rng(1)
-    wide = rng.normal(size=(2 * n, n)) / n**0.5
+    """A ⊠ MP(2) with A of both signs: half the eigenvalues are 0, others on both sides of it."""
+    n = 600
+    tall = np.random.default_rng(1).normal(size=(n, n // 2)) / (n // 2) ** 0.5
     signs = np.repeat([-1.0, 3.0], n // 2)
-    law = ff.Atomic([-1, 3], [HALF, HALF]).rectangular(2)
-    eigenvalues = np.linalg.eigvalsh((wide * signs) @ wide.T)
+    law = ff.Atomic([-1, 3], [HALF, HALF]) @ ff.MarchenkoPastur(2)
+    eigenvalues = np.append(np.linalg.eigvalsh((tall.T * signs) @ tall), np.zeros(n // 2))
     assert law.distance(eigenvalues, "wasserstein") < 10 / n * law.support[1]
     assert len(law.bands) == 1 and law.atoms == ((0.0, 0.5),)
     for x in (-1, -1e-3, -1e-6, 1e-9, 1e-5, 0.3):
-        # w (2 + m) = x with m = -1/(2w + 2) + 3/(2w - 6), then G = 1/(2w)
-        cubic = np.polysub(np.polymul([2, 0], [1, -2, -3]), [x, -2 * x, -3 * x])
-        roots = np.roots(np.polyadd(cubic, [1, 3, 0]))
+        # w (1 + 2m) = x with m = -1/(2w + 2) + 3/(2w - 6), then 2G = 1/w + 1/x
+        cubic = np.polysub([1, -2, -3, 0], [x, -2 * x, -3 * x])
+        roots = np.roots(np.polyadd(cubic, [2, 6, 0]))
         w = roots[np.argmax(roots.imag)]
         assert law.pdf(x) == pytest.approx(-(0.5 / w).imag / np.pi, rel=1e-7)
     assert law.cdf(1e-9) - law.cdf(-1e-9) == pytest.approx(0.5, abs=1e-8)

@@ -315,7 +315,7 @@ def trace_band(prog, kind, a, b, ends, start, begin, speck, grid, cuts, coefs, s
         for i in range(12, -1, -1):
             top += 1
             stack[top, 0], stack[top, 1], stack[top, 2] = 2.0 * i, 2.0 * i + 2.0, 0.0
-    before, x_before = False, 0.0
+    before, x_before, g = False, 0.0, 0j
     while top >= 0:
         left, right, depth = stack[top, 0], stack[top, 1], stack[top, 2]
         guess = guesses[top]
@@ -338,7 +338,7 @@ def trace_band(prog, kind, a, b, ends, start, begin, speck, grid, cuts, coefs, s
                         ends[2, j] - ends[3, j]) * math.sin(2.0 * t)  # fmt: skip
                     trial[j] = chord + 1j * height
             if depth > 0.0 or kind == 0:
-                status, _, _ = newton(prog, complex(x, 0.0), trial, work, steps)
+                status, g, _ = newton(prog, complex(x, 0.0), trial, work, steps)
                 done = status == 1
             if not done and before:
                 for j in range(k):
@@ -346,12 +346,12 @@ def trace_band(prog, kind, a, b, ends, start, begin, speck, grid, cuts, coefs, s
                 sweep(prog, trial, work)
                 tangents(prog, sweep(prog, trial, work)[3], work, slope)
                 predict(prog, w, slope, complex(x - x_before, 0.0), trial)
-                status, _, _ = newton(prog, complex(x, 0.0), trial, work, steps)
+                status, g, _ = newton(prog, complex(x, 0.0), trial, work, steps)
                 done = status == 1
             if done:
                 w[:] = trial
             else:
-                status, _ = approach(
+                status, g = approach(
                     prog, start, begin, complex(x, 0.0), speck, w, work, steps, slope, trial
                 )
                 if status != BAND:
@@ -360,7 +360,7 @@ def trace_band(prog, kind, a, b, ends, start, begin, speck, grid, cuts, coefs, s
                     return (1 if status == GAP else 2), count
             before, x_before = True, x
             values[i] = w
-            flow[i] = abs(sweep(prog, w, work)[1].imag) * place_of(kind, a, b, t)[1]
+            flow[i] = abs(g.imag) * place_of(kind, a, b, t)[1]
         if count >= cuts.shape[0]:
             return 3, count
         worst = 0.0

@@ -74,6 +74,8 @@ def find_bands(line: Line, fine: int = 1) -> Pairs:
     known = np.flatnonzero(band | gap)
     known = known[np.argsort(x[known])]
     x, band = x[known], band[known]
+    if band.size == 0:
+        raise ConvergenceError("no point of the real line could be told to be in a band or a gap")
     edges = [0.0] if band[0] else []
     marginal = abs(mass_at_one(line.system)) <= MARGINAL
     for (before, was), (after, is_) in pairwise(zip(x.tolist(), band.tolist(), strict=True)):

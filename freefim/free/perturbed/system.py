@@ -257,7 +257,9 @@ class System:
                 bad = ~np.isfinite(change)
                 # a step that no longer halves is the rounding of the residual
                 p = np.abs(now.p)
-                noise = _NOISE * np.minimum(1.0, 1.0 / p) / (p * np.abs(state.stretch))
+                # P - 1 far from the spectrum is a difference, too
+                rounded = np.minimum(1.0, 1.0 / p) + (self.counts.sum() - 1.0) / abs(now.p - 1.0)
+                noise = _NOISE * rounded / (p * np.abs(state.stretch))
                 close = np.clip(noise, _CLOSE, _COARSE)
                 settled = (change <= _EXACT) | ((change <= close) & (change > 0.5 * last[going]))
                 length = np.where(bad, 0.0, np.minimum(1.0, 0.5 / change))

@@ -3,7 +3,7 @@ r"""Square-root edges: simple folds of the curve of a tree, proved with a neighb
 The joins tie the unknowns to one of them, w, and x = x(w) is the target. Over a box
 :math:`|w - w_0| \le \rho` the enclosure X₂ of x''/2 avoids 0. With :math:`x_1 = x'(w_0)`,
 :math:`m = \min|X_2|`, every z with :math:`|z - x_0| < \delta = \rho^2 m - |x_1|\rho` has two
-roots in the disc and none on its rim (Rouché): on one side of the one real critical value both are
+roots in the box and none on its rim (Rouché): on one side of the one real critical value both are
 real, on the other neither. If the proved points of the law at two such z, one on each side, have
 their unknowns in the box, the physical sheet stays there in between: the interval holds one edge.
 """

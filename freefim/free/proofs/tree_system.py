@@ -175,9 +175,11 @@ def _head(z: Ball) -> Ball:
 
 def _root(z: Ball, near: complex | None) -> Ball:
     """Square root on a branch that is analytic around z: both are points of the same law."""
+    if near is None:
+        raise ValueError("no square root was chosen")
     root = z.sqrt() if _head(z).real.mid() > 0 else (-z).sqrt() * acb(0, 1)
     middle = complex(_head(root))
-    return -root if near is not None and abs(middle - near) > abs(middle + near) else root
+    return -root if abs(middle - near) > abs(middle + near) else root
 
 
 def _lifted(law: Law) -> Any:

@@ -90,13 +90,13 @@ class TreeProver:
 
         Each interval holds one edge; one around a hard edge holds one at least.
         """
+        if any(isinstance(node.leaf, GateLaw) for node in self.system.nodes):
+            raise ConvergenceError("edges of laws with smooth gates are not proved")
         leaf = self._leaf
         if leaf is not None:
             ends = [ball(leaf.leaf.left), ball(leaf.leaf.right)] if isinstance(
                 leaf.leaf, Uniform) else []  # fmt: skip
             return tuple(map(enclosure, pushed(self.tail, ends)))
-        if any(isinstance(node.leaf, GateLaw) for node in self.system.nodes):
-            raise ConvergenceError("edges of laws with smooth gates are not proved")
         inner = unmoved(self.law)
         found = prove_edges(
             self.points, inner.bands, _rational(inner), positive=is_positive(inner)

@@ -3,6 +3,7 @@
 import sys
 from fractions import Fraction as Q
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -26,7 +27,7 @@ from freefim.free.laws.named import (
 )
 from freefim.free.precise import pdf as precise_pdf
 from freefim.free.proofs.balls import ball, precision
-from freefim.free.proofs.tree_points import BITS, Centre
+from freefim.free.proofs.tree_points import BITS, Centre, polished
 from freefim.free.proofs.trees import tree_prover
 from freefim.free.trees.nodes import (
     Affine,
@@ -252,6 +253,37 @@ class TestWrongRoots:
             point = prover.points.at(arb(3))
             flipped = Centre([u.conjugate() for u in point.centre.unknowns], {})
             assert prover.points.prove(arb(3), flipped, real=False) is None
+
+    @pytest.mark.parametrize(
+        ("law", "x"),
+        [
+            (FreeSum(Empirical([0, 1, 3, 4, 7]), Empirical([0, 2, 5])), Q(6, 5)),
+            (FreeProduct(Empirical([1, 2, 5, 8]), Empirical([1, 3, 4])), Q(3)),
+            (FreeProduct(MultiplicativePower(MarchenkoPastur(HALF), Q(5, 2)),
+                         Compressed(Atomic([1, 3], [HALF, HALF]), HALF)), Q(1)),
+        ],
+    )  # fmt: skip
+    def test_of_all_sheets_one_is_proved(self, law, x):
+        """Newton's method from everywhere finds many roots; those proved are one point."""
+        prover = tree_prover(law)
+        random = Random(7)
+        with precision(BITS):
+            target, found, proved = ball(x), set(), set()
+            for _ in range(150):
+                start = [acb(random.gauss(0, 4), random.gauss(0, 4)) for _ in range(2)]
+                centre = polished(prover.system, acb(target), Centre(start, {}))
+                if centre is None:
+                    continue
+                key = tuple(complex(u) for u in centre.unknowns)
+                key = tuple(complex(round(u.real, 9), round(u.imag, 9)) for u in key)
+                found.add(key)
+                if any(prover.points.prove(target, centre, real=real) for real in (False, True)):
+                    proved.add(key)
+            physical = prover.points.at(target)
+        assert len(found) > 1
+        assert len(proved) == 1
+        assert all(abs(u - complex(v)) < 1e-8 for key in proved
+                   for u, v in zip(key, physical.centre.unknowns, strict=True))  # fmt: skip
 
     def test_a_centre_without_a_root_is_rejected(self):
         prover = tree_prover(self.law)

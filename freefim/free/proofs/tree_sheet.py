@@ -13,9 +13,10 @@ Every convolution says that w is a fixed point of a map of a domain D into itsel
   :math:`0 \le \arg k(w) < \pi - \arg w`; D = the sector :math:`\arg z < \arg w < \pi` [1]_.
 - power t of a law on [0, ∞), 1 ≤ t ≤ 2: :math:`w = z\,k(w)^{t-1}` in the same sector.
 
-D is conformally a half plane and the map is not its identity, so that it has one fixed point in D
-at most (Schwarz–Pick; Denjoy–Wolff), and for z in C+ the physical w is one. Hence, from the leaves
-up: *if z is in C+, all equations hold and every operand lies in its D, all values are physical.*
+D is conformally a half plane and the map is not its identity (far up, h(w) = o(w) and k stays
+bounded), so that it has one fixed point in D at most (Schwarz–Pick; Denjoy–Wolff), and for z in C+
+the physical w is one. Hence, from the leaves up: *if z is in C+, all equations hold and every
+operand lies in its D, all values are physical.*
 Scaling, shift, padding, inverse, square and square root carry the transform as identities that hold
 on either side of the line; they only say which side the operand is on.
 

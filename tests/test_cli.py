@@ -33,7 +33,7 @@ DIGIT = str(INPUTS / "digit.csv")
 AT_THE_DIGIT = [DIGIT_NETWORK, "--input", DIGIT, "--normalize", "rms"]
 
 RELU = '[network]\ndepth = 3\nactivation = "relu"\nweights = "gaussian"\nweight_std = 1.4\n'
-VERBS = ["density", "sample", "validate", "learning-rate", "plot", "show"]
+VERBS = ["density", "sample", "validate", "learning-rate", "plot", "layer-blocks", "show"]
 
 
 @pytest.fixture
@@ -335,6 +335,18 @@ def test_a_network_that_means_nothing_is_refused(folder, run, verb, line):
     kept = [row for row in RELU.splitlines() if not row.startswith(key)]
     Path("net.toml").write_text("\n".join([*kept, line, ""]))
     refused(run(verb, "net.toml"), "net.toml", *NETWORKS[line])
+
+
+def test_blocks_of_layers_add_up_to_the_whole(run, ask, folder):
+    code, out, _ = run("layer-blocks", "relu.toml", "-o", "blocks.csv")
+    assert code == 0
+    table = Table.read("blocks.csv")
+    assert table["layer"].tolist() == [1, 2, 3]
+    law = ConditionalFIM(Network(3, "relu", weights="gaussian", weight_std=1.4)).law()
+    assert table["mean"].sum() == pytest.approx(law.mean(), rel=1e-12)
+    assert f"sums: mean {law.mean():.10g}" in out
+    assert ask("layer-blocks", "relu.toml")["blocks"]["max"] == table["max"].tolist()
+    refused(run("layer-blocks"), "needs a network file")
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -152,6 +152,9 @@ def _parser() -> argparse.ArgumentParser:
     _sampling(plot, None)
     _log(plot)
 
+    blocks = _verb(verbs, "layer-blocks", "the diagonal blocks of the conditional FIM in numbers")
+    _outputs(blocks, ".csv, .json, .npz or .parquet")
+
     certify = _verb(verbs, "certify", "proofs: all bands and atoms, densities and masses")
     _spectrum(certify)
     certify.add_argument(

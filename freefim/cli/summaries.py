@@ -20,6 +20,7 @@ from freefim.spectra.conditional_fim import ConditionalFIM
 from freefim.tables import Table
 
 __all__ = [
+    "block_lines",
     "law_lines",
     "law_numbers",
     "network_lines",
@@ -174,18 +175,29 @@ def statistic_lines(
 
 def scan_lines(table: Table, varied: Sequence[str]) -> list[str]:
     """Describe a scan: its rows with the numbers that matter most, and its problems."""
-    names = [*varied, *(name for name in _HEADLINES if name in table.columns)]
-    cells = [[name, *(_text(value) for value in table[name])] for name in names]
-    widths = [max(map(len, column)) for column in cells]
-    rows = [
-        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-        for row in zip(*cells, strict=True)
-    ]
+    rows = _rows(table, [*varied, *(name for name in _HEADLINES if name in table.columns)])
     problems = [text for text in table["problem"].tolist() if text]
     lines = [f"{len(table)} rows", *_abridged(rows[:1]), *_abridged(rows[1:])]
     if problems:
         lines += [f"{len(problems)} of them with problems, the first:", f"    {problems[0]}"]
     return lines
+
+
+def block_lines(table: Table) -> list[str]:
+    """List the blocks of the layers, and what their means and maxima add up to."""
+    rows = _rows(table, list(table.columns))
+    sums = ", ".join(f"{name} {_text(float(table[name].sum()))}" for name in ("mean", "max"))
+    return ["blocks", *_abridged(rows[:1]), *_abridged(rows[1:]), f"  sums: {sums}"]
+
+
+def _rows(table: Table, names: Sequence[str]) -> list[str]:
+    """Columns one below the other, names at the top."""
+    cells = [[name, *(_text(value) for value in table[name])] for name in names]
+    widths = [max(map(len, column)) for column in cells]
+    return [
+        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        for row in zip(*cells, strict=True)
+    ]
 
 
 def _text(value: Any) -> str:

@@ -29,6 +29,7 @@ from freefim.scans.numbers import number_names
 from freefim.scans.scan import scan as scanned
 from freefim.scans.subject import Subject
 from freefim.spectra.conditional_fim import ConditionalFIM
+from freefim.spectra.layer_block import layer_blocks
 from freefim.spectra.network_spectrum import NetworkSpectrum
 from freefim.statistics.heads import BlockHead
 from freefim.statistics.measured import measured_numbers
@@ -120,6 +121,19 @@ def plot(arguments: Namespace) -> int:
     problem, law, drawn = _law_and_sample(arguments)
     _draw(arguments.output, arguments, problem, law, drawn)
     return _say(arguments, summaries.network_numbers(problem), [], arguments.output)
+
+
+def blocks(arguments: Namespace) -> int:
+    """Print and write what each layer's block of the conditional FIM is like."""
+    outputs.check(arguments.output, outputs.TABLES, [arguments.network, arguments.input])
+    problem = Problem.read(arguments)
+    assert problem.network is not None
+    with Progress("computing the laws"):
+        table = layer_blocks(problem.network)
+    _write_tables(arguments.output, lambda: table, problem)
+    numbers = summaries.network_numbers(problem) | {"blocks": dict(table.columns)}
+    lines = [*summaries.network_lines(problem), *summaries.block_lines(table)]
+    return _say(arguments, numbers, lines, arguments.output)
 
 
 def show(arguments: Namespace) -> int:
@@ -244,6 +258,7 @@ VERBS: dict[str, Callable[[Namespace], int]] = {
     "validate": validate,
     "learning-rate": learning_rate,
     "plot": plot,
+    "layer-blocks": blocks,
     "show": show,
     "certify": certify,
     "statistics": statistics,

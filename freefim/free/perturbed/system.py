@@ -32,6 +32,7 @@ Nodes = NDArray[np.complex128]
 Flags = NDArray[np.bool_]
 
 _STEPS = 14  # of Newton
+_PATIENCE, _HOPELESS = 3, 1e-4  # steps after which those that do not halve are no start of a root
 _EXACT = 4e-15  # relative size of a last step
 _CLOSE = 1e-10  # of a step after which rounding may be in the way
 _NOISE, _COARSE = 2e-15, 1e-4  # of log z by rounding; of a step that it may cause
@@ -249,12 +250,14 @@ class System:
         above, band, gap = np.zeros((3, size), bool)
         last, going = np.full(size, np.inf), np.arange(size)
         with np.errstate(all="ignore"):
-            for _ in range(_STEPS):
+            for number in range(_STEPS):
                 now = at.at(going)
                 state = self.state(now, log_z[going])
                 step = state.step
                 change = now.change(step)
                 bad = ~np.isfinite(change)
+                if number >= _PATIENCE:
+                    bad |= (change > _HOPELESS) & (change > 0.5 * last[going])
                 # a step that no longer halves is the rounding of the residual
                 p = np.abs(now.p)
                 # P - 1 far from the spectrum is a difference, too

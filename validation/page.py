@@ -228,10 +228,10 @@ def _convergence(results: Table) -> Figure:
                 ax.loglog(widths, medians, "o-", ms=4, label=label)
         ax.set(title=title, xlabel="width M")
         if ax.lines:
-            _ticks(ax, np.unique(results["width"][chosen]))
             line = np.array(ax.get_xlim())
             start = float(np.exp(np.mean(np.log(ax.get_ylim())))) * np.sqrt(line[1] / line[0])
             ax.loglog(line, start * line[0] / line, "--", color=GREY, label="1/M")
+            _ticks(ax, np.unique(results["width"][chosen]))
             ax.legend(frameon=False, fontsize=7)
     return figure
 

@@ -18,7 +18,7 @@ from freefim.montecarlo.empirical import Replica
 if TYPE_CHECKING:
     from freefim.networks.activations import Activation
 
-__all__ = ["FisherReplica", "single_hidden_layer_fisher"]
+__all__ = ["FisherReplica", "PairMeans", "single_hidden_layer_fisher"]
 
 Array = NDArray[np.float64]
 
@@ -70,7 +70,7 @@ def single_hidden_layer_fisher(
     units = inner / lengths[:, None]
     rho = units @ units.T
     np.fill_diagonal(rho, 1.0)
-    means = _Means(activation, mean, lengths, rho)
+    means = PairMeans(activation, mean, lengths, rho)
     # the gradient by the first layer is (W_2)_ki φ'(u_i) x: over outputs k the Gram matrix of W_2
     gram = outer.T @ outer
     matrix = np.empty((2 * n * n, 2 * n * n))
@@ -95,7 +95,7 @@ def single_hidden_layer_fisher(
 
 
 def _second(
-    means: "_Means", i: int, k: int, c: float, e: Array, f: Array, identity: Array
+    means: "PairMeans", i: int, k: int, c: float, e: Array, f: Array, identity: Array
 ) -> Array:
     """E φ'(u_i) φ'(u_k) x xᵀ."""
     at = means.slope_slope[i, k]
@@ -110,7 +110,7 @@ def _second(
     )
 
 
-class _Means:
+class PairMeans:
     """Expectations over pairs of preactivations.
 
     Attributes

@@ -1,6 +1,7 @@
 """The Fisher matrix of one hidden layer: its law by other integrals, and exact matrices."""
 
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -8,9 +9,12 @@ from scipy.integrate import quad
 
 from freefim.errors import SpecError
 from freefim.free.pairs.law import CoupledPair
+from freefim.montecarlo.fisher_matrices import single_hidden_layer_fisher
+from freefim.montecarlo.fisher_products import draw_fisher_product
 from freefim.networks.activations import ReLU, Tanh
 from freefim.spectra.single_hidden_layer_fisher import SingleHiddenLayerFisher
 from freefim.validation import validate
+from freefim.validation.report import MomentCheck
 
 PAIRS = [
     CoupledPair(0, 0, 1),
@@ -20,6 +24,15 @@ PAIRS = [
     CoupledPair(0.2, 0.2, 0.5),
     CoupledPair(0.0, 1.0, 0.25),
 ]
+
+#: What wide matrices are judged by.
+FUNCTIONS = (
+    lambda x: x,
+    lambda x: x**2,
+    lambda x: x**3,
+    lambda x: 1 / (x + 0.05),
+    lambda x: 1 / (x + 0.5),
+)
 
 
 def mean_over_one(function):
@@ -131,8 +144,6 @@ def test_outliers_are_those_of_the_mean():
 
 
 def test_uncentred_networks_have_the_outliers():
-    from freefim.montecarlo.fisher_matrices import single_hidden_layer_fisher
-
     n = 12
     matrix, _ = single_hidden_layer_fisher(n, ReLU(), 0.0, np.random.default_rng(0))
     eigenvalues = np.linalg.eigvalsh(matrix)
@@ -145,8 +156,6 @@ def test_uncentred_networks_have_the_outliers():
 
 @pytest.mark.parametrize("phi", [ReLU(), Tanh()])
 def test_the_witness_is_the_mean_over_inputs(phi):
-    from freefim.montecarlo.fisher_matrices import single_hidden_layer_fisher
-
     n, count = 4, 200_000
     mean = SingleHiddenLayerFisher(phi)._layer.mean
     matrix, _ = single_hidden_layer_fisher(n, phi, mean, np.random.default_rng(1))
@@ -203,6 +212,57 @@ def test_wrong_laws_fail_in_spite_of_the_decaying_term(activation, wrong):
         "linear": CoupledPair(0, 0, coupling),
     }[wrong]
     assert not validate(law, lambda _: law, fisher.sample, 20, 6, 0, None, fisher.decay).passed
+
+
+@pytest.mark.parametrize("phi", [ReLU(), Tanh()])
+def test_products_are_those_with_the_matrix(phi):
+    n, rng = 6, np.random.default_rng(3)
+    matrix, _ = single_hidden_layer_fisher(n, phi, 0.3, np.random.default_rng(0))
+    product = draw_fisher_product(n, phi, 0.3, np.random.default_rng(0))
+    first, second = rng.standard_normal((2, n, n))
+    found = np.concatenate(product(first, second), axis=None)
+    vector = np.concatenate([first, second], axis=None)
+    assert found == pytest.approx(matrix @ vector, rel=1e-12, abs=1e-13)
+    # as many steps as rows of another matrix: all of its eigenvalues
+    small, _ = single_hidden_layer_fisher(2, phi, 0.3, np.random.default_rng(1))
+    nodes, weights = draw_fisher_product(2, phi, 0.3, np.random.default_rng(1)).quadrature(8, rng)
+    assert nodes == pytest.approx(np.linalg.eigvalsh(small), rel=1e-9)
+    assert weights.sum() == pytest.approx(1, rel=1e-13)
+
+
+@lru_cache
+def means_at(activation, width, replicas):
+    """Means over the spectrum of wide matrices, and their standard errors."""
+    fisher, rng, rows = SingleHiddenLayerFisher(activation), np.random.default_rng(width), []
+    for _ in range(replicas):
+        product = draw_fisher_product(width, fisher.activation, fisher._layer.mean, rng)
+        nodes, weights = product.quadrature(30, rng)
+        rows.append([weights @ function(nodes) for function in FUNCTIONS])
+    return np.mean(rows, axis=0), np.std(rows, axis=0, ddof=1) / replicas**0.5
+
+
+def confirmed(law, activation):
+    """Verdict on means of functions at width 200, the term in 1/n from half of it."""
+    (wide, error), (narrow, others) = means_at(activation, 200, 4), means_at(activation, 100, 16)
+    checks = [
+        MomentCheck(number, law.expect(function), *numbers)
+        for number, (function, *numbers) in enumerate(
+            zip(FUNCTIONS, wide, np.hypot(error, np.hypot(error, others)), abs(wide - narrow),
+                strict=True)
+        )
+    ]  # fmt: skip
+    return all(check.passed for check in checks)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_matrices_of_eighty_thousand_rows_tell_close_laws_apart(activation):
+    fisher = SingleHiddenLayerFisher(activation)
+    first, second, coupling = fisher._levels
+    assert confirmed(fisher.law(), activation)
+    assert not confirmed(CoupledPair(first, second, 0.9 * coupling), activation)
+    assert not confirmed(CoupledPair(1.2 * first, second, coupling), activation)
+    assert not confirmed(CoupledPair(first, 1.2 * second, coupling), activation)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import os
 import platform
+from importlib.util import find_spec
 
 # Before numpy is loaded: several BLAS threads change the last digits and oversubscribe the cores.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
@@ -27,6 +28,17 @@ settings.register_profile(
 )
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+EXTRAS = {"plot": "matplotlib", "parquet": "pyarrow", "exact": "flint", "data": "sklearn"}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test marked `extra(name, …)` where one of these extras is not installed."""
+    for mark in item.iter_markers("extra"):
+        for extra in mark.args:
+            if find_spec(EXTRAS[extra]) is None:
+                pytest.skip(f"needs the extra {extra!r}")
 
 
 def pytest_report_header() -> str:

@@ -84,6 +84,7 @@ def ceiling_and_mass(cutoff, slope, depth, first_ratio):
     return top, mass
 
 
+@pytest.mark.extra("plot", "data")
 def test_the_preset_at_the_digit_from_one_command(tmp_path, run):
     csv, png, eigenvalues = (str(tmp_path / name) for name in ("s.csv", "s.png", "e.npz"))
     options = ["--width", 128, "--replicas", 2, "-o", csv, "-o", png, "--eigenvalues", eigenvalues]
@@ -176,6 +177,7 @@ def test_the_sampled_input_is_the_vector_itself(folder, run):
 # Verbs
 
 
+@pytest.mark.extra("parquet")
 def test_every_format_holds_the_same_table(folder, run):
     names = [f"law.{suffix}" for suffix in ("csv", "json", "npz", "parquet")]
     words = [word for name in names for word in ("-o", name)]
@@ -223,6 +225,7 @@ def test_density_reports_the_sample_it_draws(folder, ask):
     assert numbers["sample"]["standard_errors"] == [None] * 4
 
 
+@pytest.mark.extra("plot")
 def test_plot_draws_and_nothing_else(folder, run):
     code, out, _ = run("plot", "relu.toml", "-o", "a.png", "-o", "b.svg", "--log")
     assert (code, out) == (0, "written: a.png\nwritten: b.svg\n")
@@ -282,6 +285,7 @@ def test_show_tells_order_parameters_and_derivation(folder, run, ask):
     assert all(step in out for step in numbers["derivation"])
 
 
+@pytest.mark.extra("plot")
 def test_validate_tells_its_verdict_by_its_exit_code(folder, run, monkeypatch):
     words = ["validate", "relu.toml", "--width", 60, "--replicas", 4, "-o", "r.csv", "-o", "r.png"]
     code, out, _ = run(*words)
@@ -349,7 +353,10 @@ def test_blocks_of_layers_add_up_to_the_whole(run, ask, folder):
     refused(run("layer-blocks"), "needs a network file")
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize(
+    "verb",
+    [pytest.param(v, marks=pytest.mark.extra("plot")) if v == "plot" else v for v in VERBS],
+)
 def test_a_file_that_is_not_there_is_refused(folder, run, verb):
     output = ["-o", "a.png"] if verb == "plot" else []
     refused(run(verb, "none.toml", "--width", 9, *output), "none.toml", "No such file")
@@ -531,6 +538,7 @@ def test_no_value_in_a_network_file_makes_a_traceback(tmp_path_factory, key, val
 OUTPUTS = ["-o", "a.csv", "-o", "a.png", "--eigenvalues", "e.csv"]
 
 
+@pytest.mark.extra("plot")
 @pytest.mark.parametrize(
     ("error", "code"), [(KeyboardInterrupt, 130), (MemoryError, 3), (OSError(28, "no space"), 2)]
 )

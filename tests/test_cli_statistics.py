@@ -158,6 +158,7 @@ def test_one_network_has_no_standard_error(net, run, ask):
     assert ask(*words)["measured"]["mean"]["standard_error"] == "Infinity"
 
 
+@pytest.mark.extra("parquet")
 def test_the_table_of_statistics_holds_what_is_printed(net, ask):
     names = [f"t.{suffix}" for suffix in ("csv", "json", "npz", "parquet")]
     words = [word for name in names for word in ("-o", name)]

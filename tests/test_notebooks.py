@@ -20,6 +20,7 @@ def test_there_are_the_notebooks():
     assert promised <= set(map(named, NOTEBOOKS))
 
 
+@pytest.mark.extra("plot", "data", "exact")
 @pytest.mark.notebook
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=named)
 def test_notebook_runs_headless_and_leaves_nothing_behind(path, tmp_path):

@@ -140,7 +140,10 @@ def test_values_of_every_kind_make_columns():
     assert array == scan(FISHER, **LISTS)
 
 
-@pytest.mark.parametrize("suffix", ["csv", "json", "npz", "parquet"])
+@pytest.mark.parametrize(
+    "suffix",
+    ["csv", "json", "npz", pytest.param("parquet", marks=pytest.mark.extra("parquet"))],
+)
 def test_tables_come_back_from_every_format(tmp_path, suffix):
     table = scan(FISHER, activation=["relu", "no such"], depth=[1, 3])
     table.write(tmp_path / f"t.{suffix}")

@@ -14,7 +14,12 @@ from hypothesis import strategies as st
 from freefim.errors import SpecError
 from freefim.tables import Table, write_whole
 
-FORMATS = ("csv", "json", "npz", "parquet")
+FORMATS = (
+    "csv",
+    "json",
+    "npz",
+    pytest.param("parquet", marks=pytest.mark.extra("parquet")),
+)
 
 NAMES = st.from_regex(r"[a-zA-Zλ_][a-zA-Z0-9_]{0,6}", fullmatch=True).filter(
     lambda name: name not in ("metadata", "dtypes")

@@ -286,6 +286,7 @@ def _assumptions(
     *,
     exact: bool,
 ) -> tuple[str, ...]:
+    no_biases = net.parametrization == "standard" and not all(net.bias_stds)
     size = "" if width is None else f" (here {width})"
     ends: dict[bool, str] = {
         True: f"one input in every step, of second moment {float(net.input_second_moment):.6g}",
@@ -297,6 +298,8 @@ def _assumptions(
         f"a width{size} so large that order parameters have their limits",
         ends[samples == 1],
     ]
+    if no_biases:
+        found.append("parameters without biases in layers whose biases have no spread")
     if outputs is not None:
         found.append(f"outputs, {outputs}, that are few beside the width")
     if head in ("softmax", "layer-norm"):

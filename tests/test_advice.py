@@ -18,8 +18,12 @@ NET = Network(3, "tanh", weights="gaussian", weight_std=3**0.5, bias_std=0.8)
 
 def test_one_sample_with_as_many_outputs_as_units_is_the_edge_of_the_law():
     top = ConditionalFIM(NET).law().support[1]
-    assert learning_rate(NET, 200).max_eigenvalue == pytest.approx(200 * top)
+    unbiased = NET.replace(bias_std=0)
+    edge = ConditionalFIM(unbiased).law().support[1]
+    assert learning_rate(unbiased, 200).max_eigenvalue == pytest.approx(200 * edge)
     assert learning_rate(NET, loss="mean").max_eigenvalue == pytest.approx(top)
+    # a width brings in the biases, of the order of 1/M
+    assert learning_rate(NET, 10**7, loss="mean").max_eigenvalue == pytest.approx(top, rel=1e-6)
     ntk = NET.replace(parametrization="ntk")
     top = ConditionalFIM(ntk).law().support[1]
     assert learning_rate(ntk).max_eigenvalue == pytest.approx(top)
@@ -27,7 +31,7 @@ def test_one_sample_with_as_many_outputs_as_units_is_the_edge_of_the_law():
 
 @pytest.mark.parametrize("parametrization", ["standard", "ntk"])
 def test_one_sample_with_few_outputs_is_a_batch_of_one(parametrization):
-    net = NET.replace(parametrization=parametrization)
+    net = NET.replace(parametrization=parametrization, bias_std=0)
     online = learning_rate(net, 300, outputs=2)
     assert online.value == pytest.approx(FisherStatistics(net, 300, 1, 2).max_learning_rate())
     assert "mean of the law" in online.theorem
@@ -44,6 +48,17 @@ def test_one_sample_with_few_outputs_is_a_batch_of_one(parametrization):
 def test_a_batch_is_its_statistics(head, statistics):
     found = learning_rate(NET, 300, samples=40, outputs=4, head=head, momentum=0.5)
     assert found.value == found.upper == statistics(NET, 300, 40, 4).max_learning_rate(0.5)
+
+
+def test_biases_count_where_there_are_any():
+    """Of one layer J Jᵀ = (|x|² + 1) · identity."""
+    single = Network(1, (), bias_std=0.3, input_second_moment=0.01)
+    assert learning_rate(single, 50).max_eigenvalue == pytest.approx(50 * 0.01 + 1)
+    assert learning_rate(single, 50, outputs=2).max_eigenvalue == pytest.approx(50 * 0.01 + 1)
+    unbiased = single.replace(bias_std=0)
+    found = learning_rate(unbiased, 50)
+    assert found.max_eigenvalue == pytest.approx(50 * 0.01)
+    assert any("without biases" in line for line in found.assumptions)
 
 
 def test_batch_norm_is_its_bounds_or_its_edge():

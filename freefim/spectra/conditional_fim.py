@@ -6,7 +6,8 @@ The dual :math:`H_l = J J^T / M` of a network of depth l obeys, at any width,
 limit of infinite width (Hayase & Karakida, AISTATS 2021; freeness: Collins & Hayase 2022).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from itertools import pairwise
 from numbers import Integral, Real
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from freefim.errors import SpecError
 from freefim.free.chains.chain import Chain, Move, Padding
 from freefim.free.chains.chain_law import ChainLaw
-from freefim.spectra.network_spectrum import NetworkSpectrum, layers_of
+from freefim.spectra.network_spectrum import Layers, NetworkSpectrum, layers_of
 
 if TYPE_CHECKING:
     from freefim.montecarlo.networks import NetworkReplica
@@ -94,20 +95,14 @@ class ConditionalFIM(NetworkSpectrum):
         layers = layers_of(self.network, given)
         if given is not None and width not in (None, given.width):
             raise SpecError(f"width must be that of the replica, {given.width}, got {width!r}")
-        moves: list[Move] = []
-        ends = [0]
-        for layer in range(1, self.network.depth):
-            moves.append(layers.gate(layer))
-            moves += layers.through(layer + 1, layers.shifts[layer])
-            ends.append(len(moves))
-        if self.network.final_activation is not None:
-            moves.append(layers.gate(self.network.depth))
+        chain, ends = self._chain(layers)
+        moves = list(chain.moves)
         expression = f"{self!r}.law()" if given is None else None
         if trivial_zeros:
             moves.append(Padding(self._share_of_outputs(given.width if given else width)))
         if trivial_zeros and given is None:
             expression = f"{self!r}.law(trivial_zeros=True, width={width!r})"
-        return ChainLaw(Chain(layers.shifts[0], tuple(moves)), tuple(ends), expression)
+        return ChainLaw(Chain(chain.start, tuple(moves)), ends, expression)
 
     def max_learning_rate(
         self,
@@ -124,7 +119,9 @@ class ConditionalFIM(NetworkSpectrum):
         Parameters
         ----------
         width : int, optional
-            Reference width M; needed where the answer depends on it.
+            Reference width M; needed where the answer depends on it. Where it is known, biases
+            count with their share 1/M of the dual, which is not small in a network whose signal
+            fades to :math:`\hat q_l\lesssim 1/M`, as torch starts its layers.
         loss : {"sum", "mean"}, optional
             Whether the squared errors are added or averaged over the outputs.
         outputs : int, optional
@@ -157,14 +154,14 @@ class ConditionalFIM(NetworkSpectrum):
         standard = self.network.parametrization == "standard"
         ratio = float(self.network.ratios[-1])
         if loss == "mean" and outputs is None and standard:
-            return 2.0 * (1.0 + momentum) * ratio / self.law().support[1]
+            return 2.0 * (1.0 + momentum) * ratio / self._law_at(width).support[1]
         if width is None and (standard or (loss == "mean" and outputs is None)):
             raise SpecError(
                 f"width must be given for loss={loss!r} in the {self.network.parametrization} "
                 f"parametrization, got None"
             )
         size = float(width or 1)
-        top = self.law().support[1] if outputs is None else self._mean_of_few_outputs()
+        top = self._mean_of_few_outputs(width) if outputs else self._law_at(width).support[1]
         largest = top * size if standard else top
         averaged = 1.0 if loss == "sum" else (ratio * size if outputs is None else outputs)
         return 2.0 * (1.0 + momentum) * averaged / largest
@@ -179,12 +176,34 @@ class ConditionalFIM(NetworkSpectrum):
         biases = sum(n for n, std in zip(widths[1:], net.bias_stds, strict=True) if std > 0)
         return widths[-1] / (weights + biases)
 
-    def _mean_of_few_outputs(self) -> float:
+    def _chain(self, layers: Layers) -> tuple[Chain, tuple[int, ...]]:
+        """Operations that make the dual, and how many of them each depth takes."""
+        moves: list[Move] = []
+        ends = [0]
+        for layer in range(1, self.network.depth):
+            moves.append(layers.gate(layer))
+            moves += layers.through(layer + 1, layers.shifts[layer])
+            ends.append(len(moves))
+        if self.network.final_activation is not None:
+            moves.append(layers.gate(self.network.depth))
+        return Chain(layers.shifts[0], tuple(moves)), tuple(ends)
+
+    def _law_at(self, width: int | None) -> ChainLaw:
+        """The limiting law with the share of the biases at a width; without it if None."""
+        if width is None or self.network.parametrization == "ntk":
+            return self.law()
+        layers = layers_of(self.network)
+        share = Fraction(1, int(width))
+        biased = zip(layers.shifts, self.network.bias_stds, strict=True)
+        shifts = [shift + share if std > 0 else shift for shift, std in biased]
+        return ChainLaw(*self._chain(replace(layers, shifts=shifts)))
+
+    def _mean_of_few_outputs(self, width: int | None) -> float:
         """Mean of the law when the last layer is narrow: C outputs are a corner, not a padding."""
         net = self.network
         ratios = (*net.ratios[:-1], min(net.ratios[-2], net.ratios[-1]))
         narrow = ConditionalFIM(net.replace(width_ratios=ratios, final_activation=None))
-        mean = float(narrow.law().mean())
+        mean = float(narrow._law_at(width).mean())
         if net.final_activation is None:
             return mean
         return mean * layers_of(self.network).gates[-1].maximum

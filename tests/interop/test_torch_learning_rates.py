@@ -48,6 +48,23 @@ def test_a_network_descends_below_the_boundary_and_not_above(momentum):
         assert (max(losses) > 100 * losses[0]) == grows
 
 
+@pytest.mark.parametrize(("activation", "depth"), [(nn.ReLU, 10), (nn.Tanh, 10), (nn.ReLU, 2)])
+def test_layers_as_torch_starts_them_have_the_boundary_of_all_their_parameters(activation, depth):
+    """The signal fades to the biases, whose gradients then weigh more than those of weights."""
+    torch.manual_seed(0)
+    width = 250
+    parts = [part for _ in range(depth) for part in (nn.Linear(width, width), activation())]
+    module, x = nn.Sequential(*parts[:-1]).double(), torch.randn(width, dtype=torch.float64)
+    parameters = dict(module.named_parameters())
+    blocks = torch.func.jacrev(lambda p: torch.func.functional_call(module, p, (x,)))(parameters)
+    jacobian = torch.cat([block.flatten(1) for block in blocks.values()], dim=1).detach()
+    boundary = 2 / float(torch.linalg.eigvalsh(jacobian @ jacobian.T)[-1])
+    described = learning_rate(Network.from_torch(module, input=x), width)
+    # the edge of a described network strays as that of one of width 250 does, by a tenth
+    assert described.value == pytest.approx(boundary, rel=0.1)
+    assert interop.realised(module, x).learning_rate().value == pytest.approx(boundary, rel=0.1)
+
+
 @pytest.mark.parametrize(
     ("loss", "batch", "criterion"),
     [

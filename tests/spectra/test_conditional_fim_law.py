@@ -139,7 +139,7 @@ def test_depth_one_is_a_point_mass_and_depth_two_orthogonal_the_gate():
     ("net", "width", "arguments"),
     [
         (ff.Network(4, "relu", weight_std=ROOT2), 60, {}),
-        (ff.Network(3, "hard_tanh", weights="gaussian", bias_std=0.5), 50, {"momentum": 0.5}),
+        (ff.Network(3, "hard_tanh", weights="gaussian"), 50, {"momentum": 0.5}),
         (ff.Network(4, "relu", weight_std=1.3, parametrization="ntk"), 40, {}),
         (ff.Network(3, "relu", width_ratios=(1, 1, 2, 0.5)), 60, {"loss": "mean"}),
     ],

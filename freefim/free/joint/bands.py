@@ -157,6 +157,9 @@ def bottom_edge(program: Program) -> Edge | None:
         # where n is too small there for a step to be seen, by one from further up.
         for share in _STARTS:
             piece = gap_around(program, share * program.mean)
+            if piece and piece.low.soft:
+                # More lies below.
+                return None
             edge = piece.high if piece else edge
             if piece is None or piece.right > 2 * piece.inside:
                 break
@@ -174,9 +177,11 @@ def _between(
 
     def add(left: Edge | None, right: Edge) -> None:
         low = left.y if left else 0.0
-        near = 1e-7 * top.y
+        # Whatever its size, a band that ends like a square root is none of rounding.
+        size = right.y if right.soft else top.y
+        near = 1e-7 * size
         lone = np.any((places > low - near) & (places < right.y + near)) if places.size else False
-        if right.y - low > (near if lone else 1e-10 * top.y):
+        if right.y - low > (near if lone else 1e-10 * size):
             bands.append((left, right))
 
     left, reached = bottom, bottom.y if bottom else 0.0

@@ -18,7 +18,7 @@ from freefim.free.joint.program import Program, compile_chain
 from freefim.free.joint.pushforward import PushforwardSolution, push_forward
 from freefim.free.joint.realised import HEIGHT, RealisedSolution, checked
 from freefim.free.joint.solution import JointSolution
-from freefim.free.leaves.leaf import Atomic, Contour, Leaf
+from freefim.free.leaves.leaf import Atomic, Contour, Leaf, TwoPoint
 
 __all__ = ["solve_joint"]
 
@@ -74,6 +74,18 @@ def solve_joint(chain: Chain) -> JointSolution | RealisedSolution | PushforwardS
     if alone and (padded | (ops == _AFFINE))[1:].all() and isinstance(leaf, Contour):
         scale, share = (float(np.prod(pars[1:, 0][kind[1:]])) for kind in (~padded, padded))
         return push_forward(program, leaf, scale, share)
+    try:
+        return _resolved(program)
+    except ConvergenceError:
+        # A realised gate far below all others leaves mass where no band is resolved.
+        kinds = {type(leaf) for leaf in program.leaves}
+        if not {Atomic} <= kinds <= {Atomic, TwoPoint}:
+            raise
+        return _realised(program, 1 - heavy)
+
+
+def _resolved(program: Program) -> JointSolution:
+    """The law band by band; bands that were missed are searched for."""
     known: list[float] = []
     for _ in range(_SEARCHES):
         solved = solve_bands(program, known)

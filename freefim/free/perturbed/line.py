@@ -13,6 +13,7 @@ _SOFTEST, _SHORTEST = 0.2, 0.93  # ratios of heights from one step down to the n
 _STAGES = 600
 _OFTEN = 5
 _STRIDE, _APART = 10.0**-0.25, 4  # downwards; points between which a power is measured
+_FAR = 1e4  # height of the first points over the mean: farther up P - 1 has lost its digits
 _LOW = 0.2  # height, relative to a point, from which the line is tried
 _GROUND = 1e-16  # height, relative to a point, below which nothing is tried
 
@@ -98,7 +99,7 @@ class Line:
     def _descend(self, x: Array, ground: Array) -> tuple[Point, Flags, Flags]:
         """Come down from far above every x to the height `ground`."""
         system = self.system
-        height = np.maximum(2.0 * system.bound, 2.0 * ground)
+        height = np.maximum(min(2.0 * system.bound, _FAR * system.mean), 2.0 * ground)
         log_z = np.log(x + 1j * height)
         roots = system.newton(system.far(log_z), log_z)
         at, slope = roots.point, roots.slope

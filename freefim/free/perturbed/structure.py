@@ -20,8 +20,10 @@ _LEAST = 1e-280
 _MANY = 0.4
 _NEAREST = 28  # halves of decades towards 1
 
-_NARROWER, _TRIES = 6, 8
-_POLISHINGS, _CLOSE, _BESIDE, _NUDGE = 30, 1e-7, 1e-3, 1e-6
+_TRIES = 10
+_SHARES = np.linspace(0.0, 1.0, 17)
+_POLISHINGS, _CLOSE, _NUDGE = 30, 1e-7, 1e-6
+_BESIDE = (1e-3, 1e-2, 1e-1)
 
 
 def mass_at_one(system: System) -> float:
@@ -93,25 +95,24 @@ def find_bands(line: Line, fine: int = 1) -> Pairs:
 
 def _edge(line: Line, gap: float, within: float) -> float:
     """The edge between a point of a gap and one of a band."""
-    for _ in range(_TRIES):
-        point, _, is_gap = line.look(np.array([gap]))
-        if is_gap[0]:
-            edge = _polished(line.system, point)
-            if min(gap, within) < edge < max(gap, within):
-                # the points next to it must lie where they belong
-                beside = edge + _BESIDE * (np.array([gap, within]) - edge)
-                _, bands, gaps = line.look(beside)
-                if gaps[0] and bands[1]:
-                    return edge
-        for _ in range(_NARROWER):
-            middle = 0.5 * (gap + within)
-            _, in_band, in_gap = line.look(np.array([middle]))
-            if in_band[0]:
-                within = middle
-            elif in_gap[0]:
-                gap = middle
-            else:
-                break
+    for attempt in range(_TRIES):
+        x = gap + _SHARES * (within - gap)
+        point, in_band, in_gap = line.look(x)
+        inside = np.flatnonzero(in_band)
+        outside = np.flatnonzero(in_gap[: inside[0]] if inside.size else [])
+        if outside.size == 0:
+            break
+        gap, within = float(x[outside[-1]]), float(x[inside[0]])
+        edge = _polished(line.system, point.at(outside[-1:]))
+        if min(gap, within) < edge < max(gap, within):
+            # the points next to it lie where they belong, or, once it is narrowed down, are too
+            # close to tell: masses and moments judge it
+            beside = edge + np.outer(np.array([gap, within]) - edge, _BESIDE).ravel()
+            _, bands, gaps = line.look(beside)
+            half = len(_BESIDE)
+            wrong = bands[:half].any() or gaps[half:].any()
+            if not wrong and (attempt > 0 or (gaps[:half].any() and bands[half:].any())):
+                return edge
     raise ConvergenceError(f"the edge between {gap!r} and {within!r} was not found")
 
 

@@ -182,6 +182,17 @@ class System:
         norms = np.sqrt(self.gains * tops) * np.where(self.gaussian, 2.0, 1.0)
         return float(np.prod((1.0 + norms) ** (2.0 * self.counts)))
 
+    @cached_property
+    def means(self) -> Array:
+        """Means of the blocks, shape (B,)."""
+        first = [leaf.moments(1)[0] for leaf in self.leaves]
+        return np.asarray(1.0 + self.gains * np.array(first), dtype=float)
+
+    @property
+    def mean(self) -> float:
+        """Mean of the product."""
+        return float(np.prod(self.means**self.counts))
+
     def state(self, at: Point, log_z: Nodes) -> State:
         """Everything at given unknowns."""
         from freefim.free.joint.kernels import leaf_values
@@ -298,8 +309,7 @@ class System:
 
     def far(self, log_z: Nodes) -> Point:
         """Unknowns far from the spectrum."""
-        means = 1.0 + self.gains * np.array([leaf.moments(1)[0] for leaf in self.leaves])
         # Z_l M → mean of the block, and M → mean of all over z
-        small = np.prod(means**self.counts) * np.exp(-log_z)
-        block = means[:, None] / small
+        small: Nodes = np.asarray(self.mean * np.exp(-log_z), dtype=complex)
+        block: Nodes = self.means[:, None] / small
         return Point(block / self.gains[:, None], 1.0 / block, 1.0 + 1.0 / block, 1.0 + small)

@@ -12,16 +12,17 @@ import numpy as np
 from freefim.errors import SpecError
 from freefim.networks.checks import count
 from freefim.networks.pair_moments import pair_moments
-from freefim.statistics.centred_bulk import nested_bulk
 from freefim.statistics.fisher_rao import fisher_rao_norm, independent_fisher_rao_norm
-from freefim.statistics.master import GaussianStatistics, Problem
+from freefim.statistics.master import FAINT, GaussianStatistics
+from freefim.statistics.problem import Problem
+from freefim.statistics.spiked_bulk import SpikedBulk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from freefim.free.law import Law
 
-__all__ = ["FisherStatistics", "LayerFisher", "centred_bulk", "layer_weights"]
+__all__ = ["FisherStatistics", "LayerFisher", "centred_bulk", "layer_weights", "spiked_bulk"]
 
 
 def layer_weights(problem: Problem) -> list[float]:
@@ -50,63 +51,92 @@ def _products(problem: Problem, cross: bool) -> list[float]:
     return [back * (w * moment + b) for w, b, back, moment in columns]
 
 
-def centred_bulk(
+def spiked_bulk(
     problem: Problem, layers: range | None = None, scales: Sequence[float] | None = None
-) -> Law | None:
-    r"""Law of the dual of one output for N of the order of M, where the theory covers it.
+) -> SpikedBulk | None:
+    r"""Bulk of the dual of one output for N of the order of M, and what its samples share.
 
     Parameters
     ----------
     problem : Problem
         Network, width and samples.
     layers : range, optional
-        The layers (from 1) whose parameters count, all if None.
+        The layers (from 1) whose weights count; all weights and biases if None.
     scales : sequence of float, optional
-        Factor of the squared gradient by the weights of each layer, 1 if None.
+        Factor of the squared gradient by the parameters of each layer, 1 if None.
 
     Returns
     -------
-    Law or None
-        None unless the weights are Gaussian and :math:`\hat q_{st} = 0` at the inputs of all
-        these layers (an odd activation without bias, uncorrelated inputs; always so for the
-        first layer).
+    SpikedBulk or None
+        None unless the weights are Gaussian and :math:`|\hat q_{st}|\le0.1\,\hat q_t` at the
+        inputs of all these layers. It is exact where :math:`\hat q_{st}=0` (an odd activation
+        without bias, uncorrelated inputs; always so for the first layer), and errs by the order of
+        the correlation elsewhere.
     """
-    net, pair = problem.net, problem.pair
+    net, pair, n = problem.net, problem.pair, problem.samples
+    every = layers is None
     layers = range(1, net.depth + 1) if layers is None else layers
     levels = max(layers)
-    gaussian = all(kind == "gaussian" for kind in net.ensembles[:levels])
-    centred = not any(pair.cross_moments[:levels]) and not any(net.bias_stds[: levels - 1])
-    if not (gaussian and centred) or (net.parametrization == "ntk" and any(net.bias_stds)):
+    if not all(kind == "gaussian" for kind in net.ensembles[:levels]) or any(
+        abs(cross) > FAINT * same
+        for cross, same in zip(pair.cross_moments[:levels], pair.second_moments, strict=False)
+    ):
         return None
-    n, weights = problem.samples, layer_weights(problem)
+    weights, biases = layer_weights(problem), _bias_weights(problem)
+    # of lower order beside the weights, but not beside nothing
+    direct = [1.0] * net.depth if net.parametrization == "standard" else biases
     if scales is not None:
-        weights = [scale * weight for scale, weight in zip(scales, weights, strict=True)]
-    y, shift = [0.0] * levels, 0.0
+        weights, biases, direct = (
+            [scale * x for scale, x in zip(scales, row, strict=True)]
+            for row in (weights, biases, direct)
+        )
+    y, shift, spike = [0.0] * levels, 0.0, 0.0
     for layer in layers:
-        share, moment = weights[layer - 1] / n, pair.second_moments[layer - 1]
-        cross = pair.backward_cross_moments[layer - 1]
-        y[layer - 1] = share * cross
-        shift += share * (pair.backward_moments[layer - 1] - cross) * moment
-    scale = pair.second_moments[0]
-    y[0] *= scale
-    rests, gains = _linear_parts(problem, levels)
-    if not all(gain > 0.0 for gain in gains):
+        place, back = layer - 1, pair.backward_moments[layer - 1]
+        cross = pair.backward_cross_moments[place]
+        y[place] = weights[place] / n * cross
+        shift += weights[place] / n * (back - cross) * pair.second_moments[place]
+        if every:
+            shift += biases[place] / n * (back - cross)
+            spike += direct[place] * cross
+    own = [a - b for a, b in zip(pair.second_moments, pair.cross_moments, strict=True)]
+    gains = _gains(problem, levels)
+    if not (own[0] > 0.0 and y[-1] > 0.0 and all(gain > 0.0 for gain in gains)):
         return None
+    rests = [max(own[l] - gain * own[l - 1], 0.0) for l, gain in enumerate(gains, 1)]
+    shared = [
+        pair.cross_moments[l] - gain * pair.cross_moments[l - 1] for l, gain in enumerate(gains, 1)
+    ]
     # K_0 is taken with mean 1: its second moment goes into y_0 and b_1
-    gains = [gain * (scale if i == 0 else 1.0) for i, gain in enumerate(gains)]
-    return nested_bulk(shift, y, [n / width for width in problem.widths[:levels]], rests, gains)
+    y[0] *= own[0]
+    gains = [gain * (own[0] if i == 0 else 1.0) for i, gain in enumerate(gains)]
+    ratios = [n / width for width in problem.widths[:levels]]
+    inner = [n * x for x in (pair.cross_moments[0] / own[0], *shared)]
+    levels_of = (tuple(y), tuple(ratios), tuple(rests), tuple(gains))
+    return SpikedBulk(shift, *levels_of, spike, tuple(inner))
 
 
-def _linear_parts(problem: Problem, levels: int) -> tuple[list[float], list[float]]:
-    """Return c_l and b_l of the hidden layers 1..levels-1: rest and linear part of φ."""
-    pair, rests, gains = problem.pair, [], []
+def centred_bulk(problem: Problem) -> Law | None:
+    r"""Law of the dual of one output for N of the order of M, where it is exact.
+
+    None unless the weights are Gaussian, and :math:`\hat q_{st} = 0` in every layer.
+    """
+    known = None if any(problem.pair.cross_moments) else spiked_bulk(problem)
+    return None if known is None else known.law
+
+
+def _gains(problem: Problem, levels: int) -> list[float]:
+    r"""Return the b_l of the hidden layers 1..levels-1: the linear part of φ, of mean square.
+
+    It differs from unit to unit by what the samples share there.
+    """
+    pair, gains = problem.pair, []
     for layer in range(1, levels):
         variance = pair.preactivation_variances[layer - 1]
-        slope = float(pair_moments(problem.net.activations[layer - 1], variance, 0.0).slope)
-        gain = float(problem.net.weight_stds[layer - 1]) ** 2 * slope
-        gains.append(gain)
-        rests.append(max(pair.second_moments[layer] - gain * pair.second_moments[layer - 1], 0.0))
-    return rests, gains
+        correlation = pair.preactivation_covariances[layer - 1] / variance
+        found = pair_moments(problem.net.activations[layer - 1], variance, correlation)
+        gains.append(float(problem.net.weight_stds[layer - 1]) ** 2 * float(found.slope))
+    return gains
 
 
 @dataclass(frozen=True)
@@ -197,8 +227,8 @@ class FisherStatistics(GaussianStatistics):
         """
         return self.outputs * independent_fisher_rao_norm(self.net, self.pair)
 
-    def _bulk(self) -> Law | None:
-        return centred_bulk(self)
+    def _spiked_bulk(self) -> SpikedBulk | None:
+        return spiked_bulk(self)
 
 
 @dataclass(frozen=True)
@@ -272,5 +302,5 @@ class LayerFisher(GaussianStatistics):
         """Differentiates by the weights of the layer."""
         return super().witness | {"variables": self.layer}
 
-    def _bulk(self) -> Law | None:
-        return centred_bulk(self, range(self.layer, self.layer + 1))
+    def _spiked_bulk(self) -> SpikedBulk | None:
+        return spiked_bulk(self, range(self.layer, self.layer + 1))

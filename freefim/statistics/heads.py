@@ -17,7 +17,8 @@ import numpy as np
 
 from freefim.errors import ConvergenceError, SpecError
 from freefim.networks.activation_base import Array
-from freefim.statistics.master import GaussianStatistics, Problem, learning_rate
+from freefim.statistics.master import GaussianStatistics, learning_rate
+from freefim.statistics.problem import Problem
 
 __all__ = ["BlockHead", "sampled_outputs"]
 
@@ -165,7 +166,7 @@ class BlockHead(ABC):
         Raises
         ------
         ConvergenceError
-            If the outliers of `regression` do not stand out of its bulk.
+            If the outliers of `regression` are not where the formula has them, above its bulk.
         """
         return tuple(self._outlier(rank) for rank in range(1, len(self.outlier_bounds) + 1))
 
@@ -189,7 +190,10 @@ class BlockHead(ABC):
 
     def _outlier(self, rank: int) -> float:
         """Eigenvalue of a rank from 1, by bisection of the number of those above."""
-        if not self.regression.separated:
+        values = self._factors[0]
+        if len(values) == 1 or not values.any():
+            return self.regression.diagonal * float(values[0, -rank])
+        if not self.regression.formula_holds:
             raise ConvergenceError(
                 "the inner product of gradients of two samples, "
                 f"{self.regression.off_diagonal:.3g} beside the squared norm "

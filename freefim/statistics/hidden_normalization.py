@@ -17,12 +17,13 @@ from freefim.networks.custom import CustomActivation
 from freefim.networks.network import Network
 from freefim.networks.pair_moments import PairMoments, pair_moments
 from freefim.networks.pairs import PairOrderParameters
-from freefim.statistics.fisher import FisherStatistics, centred_bulk, layer_weights
-from freefim.statistics.master import GaussianStatistics, Problem, learning_rate
+from freefim.statistics.fisher import FisherStatistics, layer_weights, spiked_bulk
+from freefim.statistics.master import GaussianStatistics, learning_rate
 from freefim.statistics.normalization import regression
+from freefim.statistics.problem import Problem
 
 if TYPE_CHECKING:
-    from freefim.free.law import Law
+    from freefim.statistics.spiked_bulk import SpikedBulk
 
 __all__ = ["HiddenBatchNorm", "HiddenLayerNorm"]
 
@@ -269,8 +270,8 @@ class HiddenLayerNorm(GaussianStatistics):
         """Inner product of the gradients of one output at two samples."""
         return self._sum(self.pair.cross_moments, self.pair.backward_cross_moments)
 
-    def _bulk(self) -> Law | None:
-        return centred_bulk(self._plain, scales=self._gains)
+    def _spiked_bulk(self) -> SpikedBulk | None:
+        return spiked_bulk(self._plain, scales=self._gains)
 
     @property
     def dimension(self) -> int:

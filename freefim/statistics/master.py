@@ -11,131 +11,24 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from concurrent.futures import Executor
-from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from freefim.errors import ConvergenceError, SpecError
-from freefim.networks.checks import count, finite_number, positive
-from freefim.networks.network import Network
-from freefim.networks.pairs import PairOrderParameters, correlation_of, pair_order_parameters
-from freefim.statistics.centred_bulk import upper_edge
+from freefim.networks.checks import finite_number, positive
+from freefim.statistics.problem import Problem
 
 if TYPE_CHECKING:
     from freefim.free.law import Law
-    from freefim.montecarlo.gradients import GradientSample
     from freefim.statistics.softmax import SoftmaxHead
+    from freefim.statistics.spiked_bulk import SpikedBulk
 
-__all__ = ["GaussianStatistics", "Problem", "learning_rate"]
+__all__ = ["FAINT", "GaussianStatistics", "learning_rate"]
 
-_MOST = 2**63
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A network at a finite width on a number of samples.
-
-    Parameters
-    ----------
-    net : Network
-        Depth L, linear output; `width_ratios` None or the L entries M_0..M_{L-1}.
-    width : int
-        Reference width M, >= 1.
-    samples, outputs : int
-        Number N of samples and C of outputs, >= 1.
-    input_correlation : float or array_like, shape (samples, features)
-        Correlation of two inputs, at least -1/(N-1), or data whose mean correlation is taken;
-        sampled networks see the data themselves.
-
-    Raises
-    ------
-    SpecError
-        If an argument is out of range; the message names it.
-    """
-
-    net: Network
-    width: int
-    samples: int
-    outputs: int
-    input_correlation: float = 0.0
-    _inputs: ClassVar[Any]
-
-    def __post_init__(self) -> None:
-        net, settle = self.net, object.__setattr__
-        if not isinstance(net, Network):
-            raise SpecError(f"net must be a Network, got {net!r}")
-        for name in ("width", "samples", "outputs"):
-            settle(self, name, count(name, getattr(self, name)))
-            if getattr(self, name) >= _MOST:
-                raise SpecError(f"{name} must be below 2**63, got {getattr(self, name)!r}")
-        if net.width_ratios is not None and len(net.width_ratios) != net.depth:
-            raise SpecError(
-                f"width_ratios must have the {net.depth} entries M_0..M_(L-1) for statistics, "
-                f"whose last layer has the width outputs={self.outputs}, got {net.width_ratios!r}"
-            )
-        if min(self.widths) < 1:
-            raise SpecError(
-                f"width must give every layer at least one unit, got width={self.width} "
-                f"with width_ratios={net.width_ratios!r}"
-            )
-        given = self.input_correlation
-        # no field: two problems with data of one correlation have the same statistics
-        settle(self, "_inputs", np.array(given, dtype=np.float64) if np.ndim(given) else given)
-        settle(self, "input_correlation", _input_correlation(given))
-        least = -1.0 / (self.samples - 1) if self.samples > 1 else -1.0
-        if self.input_correlation < least * (1.0 + 1e-12):
-            raise SpecError(
-                f"input_correlation must be at least -1/(samples - 1) = {least:.6g} for "
-                f"samples={self.samples}, got {self.input_correlation!r}"
-            )
-
-    @cached_property
-    def widths(self) -> tuple[int, ...]:
-        """Widths M_0..M_{L-1} and C."""
-        hidden = (round(ratio * self.width) for ratio in self.net.hidden_ratios)
-        return (*hidden, self.outputs)
-
-    @cached_property
-    def pair(self) -> PairOrderParameters:
-        """Order parameters of a pair of inputs."""
-        return pair_order_parameters(self.net, self.input_correlation)
-
-    @property
-    def witness(self) -> dict[str, Any]:
-        """Fields of the `GradientEnsemble` that measures this, but for network and sizes."""
-        return {"input_correlation": self._inputs}
-
-    def sample(
-        self, replicas: int, seed: int = 0, executor: Executor | None = None
-    ) -> GradientSample:
-        """Measure the same statistics on sampled networks.
-
-        Parameters
-        ----------
-        replicas : int
-            Number of networks, at least 1.
-        seed : int
-            At least 0; replica i draws from ``SeedSequence(seed, spawn_key=(i,))``.
-        executor : concurrent.futures.Executor, optional
-            Where the replicas run; the result is bitwise the same.
-
-        Returns
-        -------
-        GradientSample
-            The networks, each with its spectrum and its order parameters.
-
-        Raises
-        ------
-        SpecError, ConvergenceError
-            As `freefim.montecarlo.gradients.sample_gradients`; data must have as many rows as
-            there are samples, and as many columns as the first layer has inputs.
-        """
-        from freefim.statistics.sampling import sample_problem
-
-        return sample_problem(self, replicas, seed, executor)
+# Correlation of the features of two samples up to which a bulk is that without their mean.
+FAINT = 0.1
+# Outliers this far beyond the edge, which costs seconds, are where the formula has them.
+_FAR = 20.0
 
 
 class GaussianStatistics(Problem, ABC):
@@ -198,32 +91,74 @@ class GaussianStatistics(Problem, ABC):
 
     @cached_property
     def separated(self) -> bool:
-        r"""Whether C eigenvalues stand out of the bulk, where ((N - 1) o + d)/N puts them.
+        r"""Whether C eigenvalues stand out of the bulk.
 
-        Two conditions. The off-diagonal entries of the Gram matrix fluctuate by a relative
-        :math:`1/\sqrt M`, and as a noise matrix they hide a constant part unless
-        :math:`o\sqrt{NM} > d`: for a linear network this is the exact threshold
-        :math:`c_{st}N > \sqrt{N/M}` of a spiked covariance (Baik, Ben Arous & Péché). And the
-        place must be beyond the bulk: where it is known for uncorrelated inputs, above its edge.
-        Between the two thresholds there are outliers, but the formula is below them.
+        Where the bulk is known the secular equation of its perturbation decides (see
+        `freefim.statistics.spiked_bulk`). Elsewhere :math:`o\sqrt{NM} > d`: the off-diagonal
+        entries of the Gram matrix fluctuate by a relative :math:`1/\sqrt M`, and as a noise matrix
+        they hide a smaller constant part.
         """
-        if not self.off_diagonal * math.sqrt(self.samples * self.width) > self.diagonal:
-            return False
-        edge = self._centred_edge
-        return edge is None or self._outlier > edge
+        if self.samples == 1:
+            return True
+        if self._known is None:
+            return self.off_diagonal * math.sqrt(self.samples * self.width) > self.diagonal
+        return self._largest[1] > 0.0
+
+    @cached_property
+    def formula_holds(self) -> bool:
+        """Whether ((N - 1) o + d)/N is an outlier, where the bulk is known: above its edge."""
+        known = self._known
+        if known is None or self.samples == 1 or self._is_far:
+            return self.separated
+        return self._outlier > self._scale * known.edge
 
     @property
     def _outlier(self) -> float:
         return ((self.samples - 1) * self.off_diagonal + self.diagonal) / self._divisor
 
     @property
-    def _centred_edge(self) -> float | None:
-        """Edge of the bulk that uncorrelated inputs would have, None where it is not known."""
-        if self.input_correlation == 0.0:
-            return None
-        centred = replace(self, input_correlation=0.0)
-        law = centred._bulk() if centred.off_diagonal == 0.0 else None
-        return None if law is None else upper_edge(law)
+    def _scale(self) -> float:
+        return self.samples / self._divisor
+
+    @cached_property
+    def _known(self) -> SpikedBulk | None:
+        return self._spiked_bulk()
+
+    @property
+    def _is_far(self) -> bool:
+        """Whether the bulk does not matter to the outlier, nor the gradients of the biases."""
+        known = self._known
+        if known is None:
+            return False
+        return self._outlier > _FAR * self._scale * max(known.edge_bound, known.direct)
+
+    @cached_property
+    def _largest(self) -> tuple[float, float]:
+        """Largest eigenvalue, and the share of the mean gradient in its eigenvector."""
+        known, place = self._known, self._outlier
+        if self.samples == 1 or self._is_far:
+            return place, 1.0
+        if known is None:
+            if self.separated:
+                return place, 1.0
+            raise ConvergenceError(
+                f"the inner product of gradients of two samples, {self.off_diagonal:.3g} beside "
+                f"the squared norm {self.diagonal:.3g}, is too small for an outlier of "
+                f"samples={self.samples} at width={self.width} whatever the bulk, {self._unknown}"
+            )
+        found = known.outlier
+        if found is None:
+            return self._scale * known.edge, 0.0
+        value, weight = (self._scale * found[0], found[1])
+        # |<mean gradient, eigenvector>|² = λ u² over |mean gradient|²
+        return value, min(weight * value / (place + self._scale * known.direct), 1.0)
+
+    @property
+    def _unknown(self) -> str:
+        return (
+            "which is known only for Gaussian weights and features of two samples correlated by "
+            f"at most {FAINT} in every layer (without correlation: an odd activation and no bias)"
+        )
 
     @property
     def multiplicity(self) -> int:
@@ -237,26 +172,30 @@ class GaussianStatistics(Problem, ABC):
     def top_overlap(self) -> float:
         r"""Share of the span of the mean gradients in the space of the C top eigenvectors.
 
-        In the limit: 1 where the outliers are `separated`, whose eigenvectors are the means
-        :math:`\frac1N\sum_n\nabla f_k(n)`, and 0 where they drown in the bulk.
+        In the limit: 1 for outliers far out, whose eigenvectors are the means
+        :math:`\frac1N\sum_n\nabla f_k(n)`, less where the bulk is near, and 0 where they drown
+        in it.
         """
-        return 1.0 if self.separated or self.samples == 1 else 0.0
+        return self._largest[1] if self.separated else 0.0
 
     @cached_property
     def max_eigenvalue(self) -> float:
-        r"""Largest eigenvalue: ((N - 1) o + d)/N where it is `separated`, else the bulk's edge.
+        r"""Largest eigenvalue: of C outliers where they are `separated`, else the bulk's edge.
+
+        Far from the bulk, and where that is not known, an outlier is at ((N - 1) o + d)/N, up to
+        a relative error of the order of the bulk over it. Near a known bulk it is the root of
+        the secular equation (see `freefim.statistics.spiked_bulk`), in which the gradients of the
+        biases count too.
 
         Raises
         ------
         ConvergenceError
-            If no outlier stands out of the bulk and the edge of the bulk is not known.
+            If the bulk, which decides, is not known or not solved.
         """
-        if self.separated or self.samples == 1:
-            return self._outlier
-        return upper_edge(self.bulk())
+        return self._largest[0]
 
     def bulk(self) -> Law:
-        """Limit law of the dual of one output for N of the order of M, where there is no outlier.
+        """Limit law of the dual of one output for N of the order of M, but for an outlier.
 
         Its N eigenvalues are `bulk_eigenvalue` spread by the fluctuations of the kernel.
 
@@ -269,21 +208,15 @@ class GaussianStatistics(Problem, ABC):
         ------
         ConvergenceError
             Where the law is open: it is known for Gaussian weights, an odd activation, no bias
-            and uncorrelated inputs.
+            and uncorrelated inputs, and up to the order of the correlation where the features of
+            two samples are correlated by at most 0.1 in every layer.
         """
-        law = self._bulk() if self.off_diagonal == 0.0 else None
-        if law is not None:
-            return law
-        size = "large enough" if self.separated else "too small"
-        raise ConvergenceError(
-            f"the inner product of gradients of two samples, {self.off_diagonal:.3g} beside the "
-            f"squared norm {self.diagonal:.3g}, is {size} for an outlier of "
-            f"samples={self.samples} at width={self.width}, and the bulk is known only for "
-            "Gaussian weights, an odd activation, no bias and uncorrelated inputs"
-        )
+        if self._known is not None:
+            return self._scale * self._known.law if self._scale != 1.0 else self._known.law
+        raise ConvergenceError(f"nothing is known of this bulk, {self._unknown}")
 
-    def _bulk(self) -> Law | None:
-        """Law of the bulk where o is 0, None where it is not known."""
+    def _spiked_bulk(self) -> SpikedBulk | None:
+        """Bulk with what the samples share, None where it is not known."""
         return None
 
     def count_above(self, threshold: float) -> float:
@@ -383,12 +316,3 @@ def learning_rate(max_eigenvalue: float, momentum: float) -> float:
     if max_eigenvalue <= 0.0:
         return math.inf
     return 2.0 * (1.0 + mu) / max_eigenvalue
-
-
-def _input_correlation(value: Any) -> float:
-    if np.ndim(value) > 0:
-        return correlation_of(value)
-    correlation = float(finite_number("input_correlation", value))
-    if not -1.0 <= correlation <= 1.0:
-        raise SpecError(f"input_correlation must be within [-1, 1], got {value!r}")
-    return correlation

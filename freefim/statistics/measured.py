@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from freefim.statistics.fisher import FisherStatistics
-from freefim.statistics.master import GaussianStatistics, Problem, learning_rate
+from freefim.statistics.master import GaussianStatistics, learning_rate
 from freefim.statistics.normalization import OutputLayerNorm
+from freefim.statistics.problem import Problem
 from freefim.statistics.softmax import SoftmaxFisher
 
 if TYPE_CHECKING:

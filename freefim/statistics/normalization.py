@@ -22,7 +22,8 @@ from freefim.networks.pair_moments import pair_moments
 from freefim.statistics.centred_bulk import nested_bulk, upper_edge
 from freefim.statistics.fisher import FisherStatistics, centred_bulk, layer_weights
 from freefim.statistics.heads import BlockHead, sampled_outputs
-from freefim.statistics.master import Problem, learning_rate
+from freefim.statistics.master import learning_rate
+from freefim.statistics.problem import Problem
 
 if TYPE_CHECKING:
     from freefim.free.law import Law
@@ -240,7 +241,7 @@ class OutputBatchNorm(Problem):
         ConvergenceError
             As `bulk`: only `max_eigenvalue_bounds` are known there.
         """
-        if self.multiplicity == 0 and self._bulk is not None:
+        if self.multiplicity == 0:
             return 0.0
         return upper_edge(self.bulk(self.deviations.index(min(self.deviations))))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from freefim.montecarlo.gradients import GradientSample
-    from freefim.statistics.master import Problem
+    from freefim.statistics.problem import Problem
 
 __all__ = ["sample_problem"]
 

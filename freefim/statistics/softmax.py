@@ -17,7 +17,8 @@ from freefim.errors import SpecError
 from freefim.networks.activation_base import Array
 from freefim.statistics.fisher import FisherStatistics
 from freefim.statistics.heads import BlockHead, sampled_outputs
-from freefim.statistics.master import GaussianStatistics, Problem
+from freefim.statistics.master import GaussianStatistics
+from freefim.statistics.problem import Problem
 from freefim.statistics.sampling import sample_problem
 
 if TYPE_CHECKING:

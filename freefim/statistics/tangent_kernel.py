@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from freefim.statistics.fisher import FisherStatistics
-
-if TYPE_CHECKING:
-    from freefim.free.law import Law
 
 __all__ = ["NeuralTangentKernelStatistics"]
 
@@ -63,7 +60,3 @@ class NeuralTangentKernelStatistics(FisherStatistics):
     @property
     def _divisor(self) -> float:
         return 1.0
-
-    def _bulk(self) -> Law | None:
-        bulk = super()._bulk()
-        return None if bulk is None else self.samples * bulk

@@ -133,11 +133,14 @@ def test_sampled_networks_tend_to_the_law(problem):
     assert apart[1] < 0.6 * apart[0] < 0.1
 
 
+FAINTLY_BIASED = Network(3, "tanh", weights="gaussian", bias_std=0.1)
+
+
 @pytest.mark.parametrize(
     "net",
     [
         Network(3, "relu", weights="gaussian"),
-        Network(3, "tanh", weights="gaussian", bias_std=0.1),
+        FAINTLY_BIASED,
         Network(3, "tanh", weights="orthogonal"),
     ],
     ids=str,
@@ -145,9 +148,21 @@ def test_sampled_networks_tend_to_the_law(problem):
 def test_other_networks_are_refused(net):
     problem = OutputBatchNorm(net, 100, 50, 1)
     assert centred_bulk(problem) is None
-    for ask in (problem.bulk, FisherStatistics(net, 100, 50, 1).bulk):
+    asks = [problem.bulk]
+    if net != FAINTLY_BIASED:
+        asks.append(FisherStatistics(net, 100, 50, 1).bulk)
+    for ask in asks:
         with pytest.raises(ConvergenceError, match="known only for Gaussian weights"):
             ask()
+
+
+def test_a_faint_bias_adds_an_outlier_and_leaves_the_bulk():
+    law = FisherStatistics(FAINTLY_BIASED, 300, 200, 1).bulk()
+    sample = FisherStatistics(FAINTLY_BIASED, 300, 200, 1).sample(8, seed=2)
+    values = np.array([r.eigenvalues[-200:-1] for r in sample])
+    # the norm of the last weights scatters by √(2/M)
+    values *= law.mean() / values.mean(axis=1, keepdims=True)
+    assert law.distance(values.ravel(), "ks") < 0.03
 
 
 def test_an_output_that_is_not_there_is_refused():

@@ -347,3 +347,24 @@ def test_hidden_normalisation_needs_hidden_layers_of_gaussian_weights(kind):
         kind(gaussian("relu", 1, 0, 1), *SIZE)
     with pytest.raises(SpecError, match="weights must be 'gaussian'"):
         kind(Network(3, "relu"), *SIZE)
+
+
+@pytest.mark.parametrize("bias", [0, 0.64])
+def test_two_outputs_normalise_to_signs_whatever_the_bulk(bias):
+    st = OutputLayerNorm(gaussian("tanh", 3, bias), 10, 5, 2)
+    assert st.max_eigenvalue == 0.0 and st.max_eigenvalue_bounds == (0.0, 0.0)
+    assert st.max_learning_rate() == st.learning_rate_gain == math.inf
+
+
+def test_one_sample_has_the_top_of_its_block():
+    u = np.array([1.0, 3.0, -2.0, 0.5])
+    st = OutputLayerNorm(gaussian("tanh", 3, 0), 10, 1, 4, logits=[u])
+    z = (u - u.mean()) / u.std()
+    block = (np.eye(4) - np.full((4, 4), 0.25) - np.outer(z, z) / 4) / u.var()
+    top = np.linalg.eigvalsh(block)[-1]
+    assert st.max_eigenvalue == pytest.approx(st.regression.diagonal * top, rel=1e-12)
+
+
+@pytest.mark.parametrize(("kind", "samples"), [("batch-norm", 2), ("mean-subtraction", 1)])
+def test_nothing_is_left_of_what_the_samples_do_not_tell_apart(kind, samples):
+    assert OutputBatchNorm(RELU, 100, samples, 2, kind=kind).max_eigenvalue == 0.0

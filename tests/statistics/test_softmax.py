@@ -163,3 +163,21 @@ def test_bad_input_gets_one_sentence(change, message):
     with pytest.raises(SpecError, match=message) as caught:
         SoftmaxFisher(**(good | change))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("bias", [0.0, 0.8])
+def test_one_sample_has_the_eigenvalues_of_its_block(bias):
+    """F = Jᵀ Q J of one sample, with J Jᵀ = d: no bulk, no outlier, nothing to be refused."""
+    g = np.array([0.2, 0.3, 0.5])
+    net = TANH.replace(bias_std=bias)
+    fisher = SoftmaxFisher(net, width=10, samples=1, outputs=3, probabilities=[g])
+    values = np.linalg.eigvalsh(np.diag(g) - np.outer(g, g))[:0:-1]
+    assert fisher.outliers == pytest.approx(fisher.regression.diagonal * values, rel=1e-12)
+    assert fisher.max_eigenvalue == fisher.outliers[0]
+
+
+def test_certain_predictions_of_a_centred_network_carry_nothing():
+    net = TANH.replace(bias_std=0.0)
+    sure = SoftmaxFisher(net, 100, samples=4, outputs=3, probabilities=[[1.0, 0.0, 0.0]] * 4)
+    assert sure.max_eigenvalue == 0.0 and sure.outliers == (0.0, 0.0)
+    assert sure.max_learning_rate() == math.inf

@@ -178,7 +178,7 @@ for ax, (name, spectrum) in zip(axes, residual.items(), strict=True):
         mean *= 1 + BRANCH**2 * phi.slope_second_moment(variance)
         variance += BRANCH**2 * phi.second_moment(variance)
     assert math.isclose(spectrum.law().mean(), mean, rel_tol=1e-9)
-    assert passes(spectrum, width=200, replicas=4)
+    assert passes(spectrum, width=200, replicas=2)
     one = spectrum.sample(width=400, replicas=1, seed=0)[0]
     spectrum.conditional_law(one).plot(
         one.eigenvalues, ax=ax, title=f"Three residual blocks, s = {BRANCH:g}: {name}"

@@ -128,7 +128,7 @@ def empirical_fim(module: Any, input: Any, activations: Declared = None) -> Reco
 
     Raises
     ------
-    SpecError, MissingExtraError
+    SpecError, ConvergenceError, MissingExtraError
         As of `realised`.
 
     Notes
@@ -156,7 +156,10 @@ def empirical_fim(module: Any, input: Any, activations: Declared = None) -> Reco
     pushes = tuple(tch.zeros(size, dtype=tch.float64) for size in layers.widths[1:])
     jacobians = tch.func.jacrev(output, argnums=tuple(range(layers.depth)))(*pushes)
     dual = sum(norm * (j @ j.T) for norm, j in zip(norms, jacobians, strict=True))
-    eigenvalues = np.linalg.eigvalsh(_numpy(dual) / layers.width)
+    matrix = _numpy(dual) / layers.width
+    if not np.isfinite(matrix).all():
+        raise ConvergenceError("the Jacobian of the network is not finite at this input")
+    eigenvalues = np.linalg.eigvalsh(matrix)
     return RecordedSpectrum(np.maximum(eigenvalues, 0.0), matrix="J J^T / M")
 
 
@@ -198,7 +201,7 @@ def _through(nonlinearity: Any, h: Any) -> tuple[Any, Any]:
         return h, torch().ones_like(h)
     with torch().enable_grad():
         place = h.clone().requires_grad_()
-        value = nonlinearity(place)
+        value = nonlinearity(place.clone())  # it may act in place
         (slope,) = torch().autograd.grad(value.sum(), place)
     return value.detach(), slope
 

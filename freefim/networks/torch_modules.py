@@ -16,6 +16,12 @@ from freefim.errors import MissingExtraError, SpecError
 from freefim.networks import activations as own
 from freefim.networks.activation_base import Activation
 from freefim.networks.network import Network
+from freefim.networks.torch_checks import (
+    check_declared,
+    check_numbers,
+    check_unhooked,
+    check_untied,
+)
 from freefim.networks.weight_statistics import WeightStatistics
 
 __all__ = [
@@ -168,12 +174,13 @@ def read_module(
         A Linear, or a Sequential, nested or not, of Linear layers, activations and what does
         nothing to a single input: Identity, Flatten, and Dropout in evaluation mode.
     activations : mapping of module type to Activation, optional
-        What other elementwise modules are.
+        What other elementwise modules are; they are tried on numbers of the order of 1.
 
     Raises
     ------
     SpecError
-        At the first submodule that cannot be read; the message names its path and type.
+        At the first submodule that cannot be read; the message names its path and type. So are
+        layers that share parameters, and modules that hooks or pruning may change.
     MissingExtraError
         If torch is not installed.
     """
@@ -183,6 +190,9 @@ def read_module(
         if _does_nothing(nn, part):
             continue
         if type(part) is nn.Linear:
+            check_numbers(path, part)
+            for layer in layers:
+                check_untied(layer.path, layer.linear, path, part)
             if layers and layers[-1].linear.out_features != part.in_features:
                 raise SpecError(
                     f"module {path!r} takes {part.in_features} numbers, "
@@ -191,6 +201,9 @@ def read_module(
             layers.append(LinearLayer(path, part))
             continue
         activation = _activation(nn, path, part, activations or {})
+        if type(part) in (activations or {}):
+            size = layers[-1].linear.out_features if layers else 1
+            check_declared(path, part, activation, size)
         if not layers or layers[-1].nonlinearity is not None:
             before = "no Linear layer" if not layers else "another activation"
             raise SpecError(
@@ -219,15 +232,20 @@ def input_vector(values: Any, size: int) -> Array:
         If it has another size, is not finite, or is 0.
     """
     if hasattr(values, "detach"):
-        values = _array(values)
+        values = values.detach().cpu().resolve_conj().numpy()
     try:
+        if np.iscomplexobj(values):
+            raise TypeError
         vector = np.array(values, dtype=np.float64).ravel()
     except (TypeError, ValueError):
         raise SpecError(f"input must be an array of {size} numbers, got {values!r}") from None
     if vector.size != size:
         raise SpecError(f"input must be one input of {size} numbers, got shape {np.shape(values)}")
-    if not np.isfinite(vector).all() or not vector.any():
-        raise SpecError("input must be finite and not the zero vector, got neither or not both")
+    if not np.isfinite(vector).all():
+        place = int(np.argmin(np.isfinite(vector)))
+        raise SpecError(f"input must be finite, got {vector[place]} at position {place}")
+    if not vector.any():
+        raise SpecError(f"input must not be the zero vector, got {size} zeros")
     return vector
 
 
@@ -239,7 +257,8 @@ def _leaves(nn: Any, module: Any, path: str) -> Iterator[tuple[str, Any]]:
     """Submodules without children in the order they act, with their paths."""
     if not isinstance(module, nn.Module):
         raise SpecError(f"module must be a torch.nn.Module, got {module!r}")
-    if isinstance(module, nn.Sequential):
+    check_unhooked(path, module)
+    if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
         # a module may stand at several places: `named_children` would name it once
         for name, child in module.named_modules(remove_duplicate=False):
             if name and "." not in name:
@@ -250,7 +269,7 @@ def _leaves(nn: Any, module: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 def _does_nothing(nn: Any, part: Any) -> bool:
     """Whether a module leaves a single input as it is."""
-    if isinstance(part, nn.Dropout | nn.AlphaDropout | nn.FeatureAlphaDropout):
+    if type(part) in (nn.Dropout, nn.AlphaDropout, nn.FeatureAlphaDropout):
         return not part.training or part.p == 0
     return type(part) in (nn.Identity, nn.Flatten)
 
@@ -271,6 +290,8 @@ def _activation(
     if isinstance(part, nn.Dropout | nn.AlphaDropout | nn.FeatureAlphaDropout):
         raise SpecError(f"module {path!r} ({name}) must be in evaluation mode: module.eval()")
     hint = ""
+    if hasattr(part, "parametrizations"):
+        hint = "; torch.nn.utils.parametrize.remove_parametrizations makes it a plain one"
     if isinstance(part, nn.Softmax | nn.LogSoftmax):
         hint = "; a softmax on the outputs is a head: leave it out, learning_rate knows it"
     names = ", ".join(sorted(kind.__name__ for kind in known))

@@ -56,6 +56,20 @@ def test_the_exact_dual_is_that_of_all_parameters(activation, bias_std, last):
     np.testing.assert_allclose(found.eigenvalues, want, atol=1e-12 * want[-1])
 
 
+@pytest.mark.parametrize("kind", [nn.ReLU, nn.Hardtanh, nn.SiLU, nn.ELU, nn.LeakyReLU])
+def test_activations_that_act_in_place_are_the_same(kind):
+    plain = chain(kind(), gaussian(1.4), (7, 9, 6, 5), 0.3)
+    parts = [kind(inplace=True) if type(part) is kind else part for part in plain]
+    inplace, x = nn.Sequential(*parts), torch.randn(7)
+    want, found = interop.compare(plain, x), interop.compare(inplace, x)
+    eigenvalues = want.spectrum.eigenvalues
+    np.testing.assert_allclose(found.spectrum.eigenvalues, eigenvalues, rtol=1e-12)
+    for one, other in zip(found.network.gates, want.network.gates, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
+    moments = want.network.second_moments
+    np.testing.assert_allclose(found.network.second_moments, moments, rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("activation", "fill", "bias_std"),
     [
@@ -153,9 +167,14 @@ def test_a_network_that_is_dead_or_explodes_says_so():
     assert report.law.atoms == ((0.0, 1.0),)
     assert report.spectrum.nodes.tolist() == [0.0] * 20
     assert report.wasserstein == 0
-    wild = chain(nn.ReLU(), gaussian(1e200), (20, 20, 20, 20)).double()
+    wild = chain(nn.ReLU(), gaussian(1.0), (20, 20, 20, 20)).double()
+    with torch.no_grad():
+        for weights in wild.parameters():
+            weights *= 1e200
     with pytest.raises(ConvergenceError, match="not finite behind layer"):
         interop.realised(wild, torch.ones(20))
+    with pytest.raises(ConvergenceError, match=r"Jacobian.*not finite"):
+        interop.empirical_fim(wild, torch.ones(20))
 
 
 def test_a_module_is_left_as_it_was():

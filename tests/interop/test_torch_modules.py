@@ -8,6 +8,8 @@ import pytest
 torch = pytest.importorskip("torch")
 nn = torch.nn
 
+from torch.nn.utils import prune  # noqa: E402
+
 from freefim.errors import SpecError  # noqa: E402
 from freefim.interop import torch as interop  # noqa: E402
 from freefim.networks.activations import (  # noqa: E402
@@ -154,7 +156,9 @@ def test_weights_of_no_ensemble_must_be_declared():
     [
         (torch.ones(4), "5 numbers, got shape"),
         (torch.zeros(5), "zero vector"),
-        (torch.full((5,), float("nan")), "finite"),
+        (torch.tensor([1.0, float("nan"), 0, 0, 0]), "finite, got nan at position 1"),
+        (torch.full((5,), 1j), "array of 5 numbers"),
+        (np.full(5, 1j), "array of 5 numbers"),
         ("five", "'five'"),
     ],
 )
@@ -164,9 +168,96 @@ def test_an_input_that_does_not_fit_is_refused(value, words):
             call(normal(5, 5), value)
 
 
-def test_weights_that_are_not_finite_are_refused():
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+@pytest.mark.parametrize("name", ["weight", "bias"])
+def test_parameters_that_are_not_finite_are_refused(name, value):
     linear = normal(5, 5)
     with torch.no_grad():
-        linear.weight[0, 0] = float("inf")
-    with pytest.raises(SpecError, match=r"module '0'.*finite"):
-        Network.from_torch(nn.Sequential(linear))
+        getattr(linear, name)[0] = value
+    for call in (interop.network, interop.realised, interop.empirical_fim):
+        with pytest.raises(SpecError, match=rf"{name} of module '0'.*finite"):
+            call(nn.Sequential(linear), torch.ones(5))
+
+
+def doubled(module, inputs, output):
+    return 2 * output
+
+
+def hooked(where):
+    module = nn.Sequential(normal(5, 5), nn.Tanh(), nn.Identity(), normal(5, 5))
+    (module if where is None else module[where]).register_forward_hook(doubled)
+    return module
+
+
+def monkeypatched():
+    module = nn.Sequential(normal(5, 5), nn.Tanh())
+    module[1].forward = torch.sin
+    return module
+
+
+class Residual(nn.Sequential):
+    def forward(self, x):
+        return x + super().forward(x)
+
+
+def tied(by):
+    first, second = normal(5, 5), normal(5, 5)
+    if by == "module":
+        second = first
+    elif by == "view":
+        second.weight = nn.Parameter(first.weight.detach().T)
+    else:
+        setattr(second, by, getattr(first, by))
+    return nn.Sequential(first, nn.Tanh(), nn.Sequential(second))
+
+
+def normalised(by):
+    return nn.Sequential(by(normal(5, 5)))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: hooked(0), "'0'.*hooks"),
+        (lambda: hooked(1), "'1'.*hooks"),
+        (lambda: hooked(2), "'2'.*hooks"),
+        (lambda: hooked(None), "''.*hooks"),
+        (monkeypatched, "'1'.*forward of its class"),
+        (lambda: nn.Sequential(Residual(normal(5, 5))), "'0' is a Residual"),
+        (lambda: tied("module"), r"'2\.0'.*those of '0'"),
+        (lambda: tied("weight"), r"'2\.0'.*those of '0'"),
+        (lambda: tied("bias"), r"'2\.0'.*those of '0'"),
+        (lambda: tied("view"), r"'2\.0'.*those of '0'"),
+        (lambda: normalised(nn.utils.spectral_norm), "'0'.*hooks.*torch.nn.utils"),
+        (lambda: normalised(nn.utils.weight_norm), "'0'.*hooks.*torch.nn.utils"),
+        (lambda: normalised(lambda m: prune.random_unstructured(m, "weight", 0.5)), "'0'.*hooks"),
+        (lambda: normalised(nn.utils.parametrizations.orthogonal), "'0'.*remove_parametrizations"),
+        (lambda: nn.Sequential(nn.Linear(5, 5, device="meta")), "'0'.*meta device"),
+        (lambda: nn.Sequential(nn.Linear(5, 5, dtype=torch.complex64)), "'0'.*real.*complex64"),
+    ],
+)
+def test_what_a_class_does_not_tell_is_refused(make, words):
+    module = make()
+    for call in (interop.network, interop.realised, interop.empirical_fim):
+        with pytest.raises(SpecError, match=words):
+            call(module, torch.ones(5))
+
+
+@pytest.mark.parametrize(
+    ("part", "declared", "words"),
+    [
+        (nn.LayerNorm(5), Linear(), "'1' .LayerNorm. must act elementwise"),
+        (nn.Softsign(), Tanh(), "Softsign.*declared to be, Tanh"),
+        (nn.BatchNorm1d(5), Linear(), "must act on vectors"),
+    ],
+)
+def test_a_declared_module_is_tried(part, declared, words):
+    module = nn.Sequential(normal(5, 5), part, normal(5, 5))
+    with pytest.raises(SpecError, match=words):
+        Network.from_torch(module, activations={type(part): declared})
+
+
+def test_an_approximation_may_be_declared():
+    module = nn.Sequential(normal(5, 5), nn.GELU("tanh"), normal(5, 5))
+    assert Network.from_torch(module, activations={nn.GELU: GELU()}).activation == GELU()

@@ -1,6 +1,7 @@
 """Quantiles and means of functions of a solved law."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,24 +78,31 @@ def _values(function: Callable[[Array], ArrayLike], x: Array) -> Array:
 
 def icdf(solution: "Solution", p: Array) -> Array:
     """Smallest x with cdf(x) >= p, shape (n,); NaN outside [0, 1]."""
-    pieces = sorted(
-        [(left, right, mass) for (left, right), mass in
-         zip(solution.bands, solution.band_masses, strict=True)]
-        + [(location, location, mass) for location, mass in solution.atoms]
-    )  # fmt: skip
-    lefts, rights, masses = (np.array(column) for column in zip(*pieces, strict=True))
-    below = np.cumsum(masses)
-    total = below[-1]
+    lefts, rights, reached = _pieces(solution)
     valid = (p >= 0.0) & (p <= 1.0)
     # p = 1 and p beyond the rounded total belong to the last piece
-    index = np.minimum(np.searchsorted(below, np.where(valid, p, 0.0)), len(pieces) - 1)
+    index = np.minimum(np.searchsorted(reached, np.where(valid, p, 0.0)), len(reached) - 1)
     x = np.where(valid, lefts[index], np.nan)
-    last = valid & ((p >= total) | (p == 1.0))
-    x[last] = rights.max()
+    last = valid & ((p >= reached[-1]) | (p == 1.0))
+    x[last] = rights[-1]
     inside = valid & (rights[index] > lefts[index]) & ~last & (p > 0.0)
     if np.any(inside):
         x[inside] = _in_bands(solution, p[inside], lefts[index[inside]], rights[index[inside]])
     return x
+
+
+def _pieces(solution: "Solution") -> tuple[Array, Array, Array]:
+    """Atoms, and bands cut at the atoms: left ends, right ends, cdf reached there; ascending."""
+    places = [location for location, _ in solution.atoms]
+    pieces = [(place, place) for place in places]
+    for left, right in solution.bands:
+        cuts = [left, *(place for place in places if left < place <= right)]
+        # a part below an atom ends at the last float before it
+        pieces += [(low, np.nextafter(high, -np.inf)) for low, high in pairwise(cuts)]
+        if cuts[-1] < right:
+            pieces.append((cuts[-1], right))
+    lefts, rights = np.array(sorted(pieces)).T
+    return lefts, rights, np.maximum.accumulate(solution.cdf(rights))
 
 
 def _in_bands(solution: "Solution", p: Array, left: Array, right: Array) -> Array:

@@ -170,7 +170,7 @@ def test_a_network_that_is_dead_or_explodes_says_so():
     wild = chain(nn.ReLU(), gaussian(1.0), (20, 20, 20, 20)).double()
     with torch.no_grad():
         for weights in wild.parameters():
-            weights *= 1e200
+            weights.mul_(1e200)
     with pytest.raises(ConvergenceError, match="not finite behind layer"):
         interop.realised(wild, torch.ones(20))
     with pytest.raises(ConvergenceError, match=r"Jacobian.*not finite"):

@@ -31,14 +31,17 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
 EXTRAS = {"plot": "matplotlib", "parquet": "pyarrow", "exact": "flint", "data": "sklearn"}
+DOCTESTS = {"freefim/plots.py": "plot", "freefim/free/proofs/face.py": "exact"}
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test marked `extra(name, …)` where one of these extras is not installed."""
-    for mark in item.iter_markers("extra"):
-        for extra in mark.args:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs an extra that is not installed: tests marked `extra(name, …)`, doctests."""
+    for item in items:
+        needed = [extra for mark in item.iter_markers("extra") for extra in mark.args]
+        needed += [extra for place, extra in DOCTESTS.items() if item.nodeid.startswith(place)]
+        for extra in needed:
             if find_spec(EXTRAS[extra]) is None:
-                pytest.skip(f"needs the extra {extra!r}")
+                item.add_marker(pytest.mark.skip(reason=f"needs the extra {extra!r}"))
 
 
 def pytest_report_header() -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
+from math import sqrt
 from typing import TYPE_CHECKING, Any
 
 from freefim.errors import SpecError
@@ -79,12 +80,14 @@ class HessianModel(Spectrum):
     def critical_energy(self) -> float:
         r"""Energy above which negative eigenvalues appear; 0 for a ratio of at least 1.
 
-        :math:`\varepsilon_c = [1 - 20\varphi - 8\varphi^2 + (1 + 8\varphi)^{3/2}]/16`.
+        :math:`\varepsilon_c = (3 - s)^3 (1 + s)/128`, :math:`s = \sqrt{1 + 8\varphi}`: that is
+        :math:`[1 - 20\varphi - 8\varphi^2 + (1 + 8\varphi)^{3/2}]/16` without its cancellation.
         """
         phi: float = float(self.ratio)
         if phi >= 1.0:
             return 0.0
-        return float(1.0 - 20.0 * phi - 8.0 * phi * phi + (1.0 + 8.0 * phi) ** 1.5) / 16.0
+        s = sqrt(1.0 + 8.0 * phi)
+        return (8.0 * (1.0 - phi) / (3.0 + s)) ** 3 * (1.0 + s) / 128.0
 
     def index(self) -> float:
         """Fraction of the eigenvalues that are negative."""

@@ -119,7 +119,7 @@ class Jacobian(NetworkSpectrum):
         True
         """
         law = self.law()
-        at_one = sum(mass for place, mass in law.atoms if abs(place - 1.0) <= _ROUNDING)
+        at_one = sum((mass for place, mass in law.atoms if abs(place - 1.0) <= _ROUNDING), 0.0)
         return Isometry(float(law.mean()), float(law.variance()), at_one)
 
 

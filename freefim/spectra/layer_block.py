@@ -115,6 +115,8 @@ def layer_blocks(network: Network) -> "Table":
 
     Raises
     ------
+    SpecError
+        If `network` is no Network.
     ConvergenceError
         If a law cannot be computed.
 
@@ -129,6 +131,8 @@ def layer_blocks(network: Network) -> "Table":
     """
     from freefim.tables import Table
 
+    if not isinstance(network, Network):
+        raise SpecError(f"network must be a Network, got {network!r}")
     names = ("layer", "mean", "variance", "min", "max", "mass_at_max")
     rows = []
     for layer in range(1, network.depth + 1):

@@ -105,6 +105,17 @@ def test_a_wrong_jacobian_fails(name):
     assert not Wrong(net).validate(width=300, replicas=4, seed=2).passed
 
 
+def test_blocks_of_what_is_no_network_are_refused():
+    with pytest.raises(SpecError, match="network must be a Network, got 3"):
+        layer_blocks(3)
+
+
+def test_isometry_is_of_floats():
+    found = Jacobian(Network(2, "tanh", weights="gaussian")).isometry()
+    assert [type(x) for x in (found.mean, found.variance, found.mass_at_one)] == [float] * 3
+    assert found.mass_at_one == 0.0
+
+
 @pytest.mark.parametrize("layer", [0, 4, 1.5, True])
 def test_a_layer_that_is_not_there_is_refused(layer):
     with pytest.raises(SpecError, match="layer must be an integer from 1 to 3"):

@@ -11,7 +11,7 @@ from freefim.free.laws.given import Atomic, Empirical, PointMass, Uniform
 from freefim.free.laws.named import MarchenkoPastur
 from freefim.free.nested.law import Level, NestedCovariances, nested_covariances
 from freefim.free.nested.solve import equations
-from freefim.networks.activations import Erf, ReLU, Tanh
+from freefim.networks.activations import Erf, HardTanh, ReLU, Tanh
 from freefim.networks.network import Network
 from freefim.spectra.linear_width import hidden_layer
 from freefim.spectra.neural_tangent_kernel import NeuralTangentKernel
@@ -218,6 +218,33 @@ def test_no_gap_lies_inside_a_band():
         for left, right in law.bands:
             inner = np.linspace(left, right, 402)[1:-1]
             assert (law.pdf(inner) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("activation", "weight_std", "ratio"),
+    [("tanh", 1.3, 0.5), ("erf", 1.1, 0.8), (HardTanh(cutoff=1e-3), 1, 0.5)],
+)
+def test_edges_off_the_shift_are_soft(activation, weight_std, ratio):
+    net = Network(3, activation, weights="gaussian", weight_std=weight_std)
+    law = NeuralTangentKernel(net, ratio).law()
+    ((left, right),) = law.bands
+    assert left > law.shift
+    assert law.pdf([left, right]).tolist() == [0.0, 0.0]
+    # beside the edge the density is that of the equations, and a root of the distance
+    x = left + (right - left) * np.array([1e-8, 4e-8])
+    density = -equations(law).line(x).cauchy.imag / np.pi
+    assert law.pdf(x) == pytest.approx(density, rel=1e-5)
+    assert density[1] / density[0] == pytest.approx(2.0, rel=1e-4)
+    assert [law.expect(lambda x, k=k: x**k) for k in (1, 2, 3)] == pytest.approx(
+        [float(m) for m in law.moments(3)], rel=1e-10
+    )
+
+
+def test_the_edge_at_the_shift_stays_hard():
+    # K_0^(1/2) (1 + W) K_0^(1/2), K_0 with an inverse root at 0
+    law = NestedCovariances(MarchenkoPastur(1), (Level(1, 0, 1),), (1, 1))
+    assert law.bands[0][0] == law.shift
+    assert np.isinf(law.pdf(law.shift))
 
 
 def test_taking_out_levels_changes_nothing():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from freefim.errors import SpecError
+from freefim.errors import ConvergenceError, SpecError
 from freefim.free.pairs.law import CoupledPair
 from freefim.montecarlo.fisher_matrices import single_hidden_layer_fisher
 from freefim.montecarlo.fisher_products import draw_fisher_product
@@ -133,6 +133,26 @@ def test_bands_touch_where_the_coupling_is_strong():
     apart = CoupledPair(0.05, 3.0, 0.2)
     assert apart.bands[0][1] == pytest.approx(0.85, rel=1e-14)
     assert apart.bands[1][0] == 3.0
+
+
+@pytest.mark.parametrize("coupling", [1e-5, 1e-7, 1e-10])
+def test_weakly_coupled_levels_are_marchenko_pastur_bands(coupling):
+    # to first order in the coupling the levels do not know of each other
+    law = CoupledPair(1, 0, coupling)
+    assert law.accuracy.mass_defect < 1e-14
+    share = np.array([0.1, 0.8, 2.2, 3.7])
+    x = coupling * share
+    assert law.cdf(x) == pytest.approx(0.5 * below(share), rel=10 * coupling)
+    # places beside 1 are floats: the share is that of the float
+    x = 1 + coupling * share
+    assert law.cdf(x) == pytest.approx(0.5 + 0.5 * below((x - 1) / coupling), rel=10 * coupling)
+
+
+@pytest.mark.parametrize("pair", [(1e10, 0, 1e-8), (1, 0, 1e-300), (1, 1, 1e-300)])
+def test_bands_narrower_than_floats_are_refused(pair):
+    with pytest.raises(ConvergenceError, match=r"narrower than \d+ floats") as caught:
+        _ = CoupledPair(*pair).bands
+    assert "\n" not in str(caught.value)
 
 
 def test_outliers_are_those_of_the_mean():

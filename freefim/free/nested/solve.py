@@ -9,7 +9,7 @@ from freefim.errors import ConvergenceError, SpecError
 from freefim.free.accuracy import Accuracy
 from freefim.free.laws.expansion import expand
 from freefim.free.laws.leaf_solution import LeafSolution
-from freefim.free.laws.pieces import AtomsPiece, Piece
+from freefim.free.laws.pieces import AtomsPiece, Piece, SeriesPiece
 from freefim.free.nested.population import transform
 from freefim.free.nested.structure import find_bands, nested_atoms, top_edge
 from freefim.free.nested.system import Array, System
@@ -22,6 +22,7 @@ __all__ = ["equations", "solve_nested", "upper_edge"]
 
 _BALANCE = 1e-10
 _NOISE = 1e-13  # of the density, relative
+_NOTHING = 1e-12  # of the mass of a band, in a hard end that is none
 _AT_EDGE = 1e-10  # of the width of a band: nearer to its end the line is not resolved
 
 
@@ -56,11 +57,12 @@ def solve_nested(law: "NestedCovariances") -> LeafSolution:
         mass = sum(piece.mass for piece, _ in expanded) + sum(m for _, m in atoms)
         if abs(mass - 1.0) <= _BALANCE:
             pieces: list[Piece] = [AtomsPiece(atoms)] if atoms else []
+            pieces += [_softened(piece, system.shift) for piece, _ in expanded]
             tail = max((tail for _, tail in expanded), default=0.0)
             accuracy = Accuracy(
                 abs(mass - 1.0), 1e-14, tail, "nested covariances, series of the density"
             )
-            return LeafSolution((*pieces, *(piece for piece, _ in expanded)), accuracy)
+            return LeafSolution(tuple(pieces), accuracy)
         wrong = f"atoms and bands add up to {mass!r}, not to 1: {len(bands)} bands were found"
     raise ConvergenceError(wrong)
 
@@ -93,6 +95,30 @@ def _density(system: System, left: float, right: float) -> Callable[[Array], Arr
         return values.reshape(np.shape(x))
 
     return density
+
+
+def _softened(piece: Piece, shift: float) -> Piece:
+    """Return a band with a root at its ends off the shift, whose family is told by its noise.
+
+    Where only the shift can be a hard end, an inverse root elsewhere has the strength of rounding.
+    """
+    if not isinstance(piece, SeriesPiece) or piece.kind == 0:
+        return piece
+    c = np.array(piece.coefficients)
+    # density · √(1 - u²) = Σ d_k T_k vanishes at the end u if Σ d_k u^k does
+    d = {1: np.append(c, 0.0), 2: np.append(c, 0.0) + np.append(0.0, c)}.get(
+        piece.kind, np.append(c, 0.0) - np.append(0.0, c)
+    )
+    signs = (-1.0) ** np.arange(d.size)
+    hard = piece.left == shift and piece.kind in {1, 3}
+    excess = abs(d.sum()) if hard else max(abs(d.sum()), abs(d @ signs))
+    if excess > _NOTHING * d[0]:
+        return piece
+    above = np.append(np.cumsum(d[:0:-1])[::-1], 0.0)
+    if not hard:
+        # every other one: 2 (d_{k+2} + d_{k+4} + …)
+        above = above + signs * np.append(np.cumsum((signs * d)[:0:-1])[::-1], 0.0)
+    return SeriesPiece(piece.left, piece.right, 3 if hard else 0, tuple((-above[:-1]).tolist()))
 
 
 def _bound(system: System, top: float) -> float:

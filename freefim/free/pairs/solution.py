@@ -26,6 +26,7 @@ _Function = Callable[[Array, Array, float, float], Array]
 
 _INNER, _OUTER, _REACH = 0.025, 0.04, 4.4
 _BALANCE = 1e-10
+_FEWEST = 256  # floats that a band must hold
 _CHUNK = 1 << 12
 
 
@@ -35,8 +36,15 @@ def solve_pair(first: float, second: float, coupling: float) -> "PairSolution":
     Raises
     ------
     ConvergenceError
-        If the density of a band does not integrate to ½ within 1e-10.
+        If the density of a band does not integrate to ½ within 1e-10, or floats beside α or β are
+        not dense enough for a band.
     """
+    place = max(abs(first), abs(second))
+    if 4.0 * coupling < _FEWEST * math.ulp(place):
+        raise ConvergenceError(
+            f"a band at {place!r} of the width 4 coupling = {4.0 * coupling:.3g} is narrower than "
+            f"{_FEWEST} floats there"
+        )
     solution = PairSolution(min(first, second), abs(first - second), coupling)
     if not solution.accuracy.mass_defect <= _BALANCE:
         raise ConvergenceError(
@@ -62,15 +70,19 @@ class PairSolution:
 
     @cached_property
     def _cuts(self) -> tuple[tuple[float, ...], ...]:
-        """Places u where a corner of the square is met, for each band."""
+        """Places where a corner of the square is met: u in the lower band, v in the upper one."""
         four = 4.0 * self.coupling
         half = 0.5 * self.gap
-        top = half + four + math.hypot(half, four)
-        upper = sorted({self.gap, max(self.gap, four), self.gap + four, top})
+        far = half + math.hypot(half, four)
+        upper = sorted({0.0, max(0.0, four - self.gap), four, four + four * (four / far)})
         if self.gap == 0.0:
             return (tuple(upper),)
-        corner = four * self.gap / top
+        corner = self.gap * (four / (four + far))
         return (0.0, *sorted({corner, min(self.gap, four)})), tuple(upper)
+
+    @property
+    def _high(self) -> float:
+        return self.low + self.gap
 
     @property
     def atoms(self) -> Pairs:
@@ -80,7 +92,9 @@ class PairSolution:
     @property
     def bands(self) -> Pairs:
         """Intervals (left, right) of the absolutely continuous part, ascending."""
-        return tuple((self.low + cuts[0], self.low + cuts[-1]) for cuts in self._cuts)
+        *lower, upper = self._cuts
+        top = (self._high, self._high + upper[-1])
+        return (*((self.low, self.low + cuts[-1]) for cuts in lower), top)
 
     @property
     def band_masses(self) -> tuple[float, ...]:
@@ -90,21 +104,22 @@ class PairSolution:
     @cached_property
     def accuracy(self) -> Accuracy:
         """What was measured of the law's exactness."""
-        defect = max(abs(float(self._quadrature(cuts, 1)[1].sum()) - 0.5) for cuts in self._cuts)
+        masses = [float(weights.sum()) for _, weights in self._quadratures(1)]
+        defect = max(abs(mass - 0.5) for mass in masses)
         return Accuracy(defect, 4e-16, 0.0, "one integral over two independent variables")
 
     def pdf(self, x: Array) -> Array:
         """Density of the absolutely continuous part, shape (n,)."""
         x = np.asarray(x, dtype=float)
         u = x - self.low
-        v = x - (self.low + self.gap)
+        v = x - self._high
         return np.where(np.isnan(x), np.nan, self._each(_density, u, v, 0.0, 0.0))
 
     def cdf(self, x: Array) -> Array:
         """Distribution function of the whole law, right-continuous, shape (n,)."""
         x = np.asarray(x, dtype=float)
         u = x - self.low
-        v = x - (self.low + self.gap)
+        v = x - self._high
         values = self._each(_mass_below, u, v, 0.0, 1.0)
         return np.where(np.isnan(x), np.nan, values)
 
@@ -121,8 +136,7 @@ class PairSolution:
                 total[(u == 0.0) | ((v == 0.0) & (four >= self.gap))] = np.inf
         else:
             total += np.where(u < 0.0, below, above)
-        top = self._cuts[-1][-1]
-        inside = (v > 0.0) & (u < top)
+        inside = (v > 0.0) & (v < self._cuts[-1][-1])
         total += np.where(inside | (v <= 0.0), below, above)
         total[inside] += function(u[inside] / four, v[inside] / four, 1.0, four) - below
         if function is _density and self.gap > 0.0:
@@ -149,7 +163,7 @@ class PairSolution:
                 w = u[:, None] * (1.0 / zeta - b / v[:, None])
                 # of MP(1): G = 2/(w + √w √(w-4))
                 value = 2.0 / (w + np.sqrt(w) * np.sqrt(w - 4.0))
-                inner = 1.0 + ((u + v)[:, None] / zeta - b - w) * value
+                inner = 1.0 + (v[:, None] / zeta + b * (u / v - 1.0)[:, None]) * value
                 total += np.where(
                     right > left, (density * inner * weight).sum(axis=1) * width[:, 0] / v, 0.0
                 )
@@ -159,27 +173,29 @@ class PairSolution:
 
     def nodes(self, splits: int = 1) -> tuple[Array, Array]:
         """Quadrature x, weights of the a.c. part, each panel cut in `splits` pieces."""
-        x, weights = zip(*(self._quadrature(cuts, splits) for cuts in self._cuts), strict=True)
+        x, weights = zip(*self._quadratures(splits), strict=True)
         return np.concatenate(x), np.concatenate(weights)
 
-    def _quadrature(self, cuts: tuple[float, ...], splits: int) -> tuple[Array, Array]:
-        """Nodes and weights on one band."""
+    def _quadratures(self, splits: int) -> list[tuple[Array, Array]]:
+        """Nodes and weights on each band."""
         share, rest, weight = _rule(_OUTER / splits)
-        sign = -1.0 if cuts[0] < self.gap else 1.0
-        four = 4.0 * self.coupling
-        xs, weights = [], []
-        for left, right in pairwise(cuts):
-            width = right - left
-            u = np.where(share < 0.5, left + width * share, right - width * rest)
-            v = u - self.gap
-            if right == self.gap:
-                v = -width * rest
-            elif left == self.gap:
-                v = width * share
-            density = 0.5 * _density(u / four, sign * v / four, sign, four)
-            xs.append(np.clip(self.low + u, self.low + cuts[0], self.low + cuts[-1]))
-            weights.append(np.where(density > 0.0, density, 0.0) * width * weight)
-        return np.concatenate(xs), np.concatenate(weights)
+        four, found = 4.0 * self.coupling, []
+        for cuts, (first, last) in zip(self._cuts, self.bands, strict=True):
+            sign = 1.0 if cuts is self._cuts[-1] else -1.0
+            xs, weights = [], []
+            for left, right in pairwise(cuts):
+                width = right - left
+                place = np.where(share < 0.5, left + width * share, right - width * rest)
+                if sign > 0.0:
+                    u, v, x = self.gap + place, place, self._high + place
+                else:
+                    v = width * rest if right == self.gap else self.gap - place
+                    u, x = place, self.low + place
+                density = 0.5 * _density(u / four, v / four, sign, four)
+                xs.append(np.clip(x, first, last))
+                weights.append(np.where(density > 0.0, density, 0.0) * width * weight)
+            found.append((np.concatenate(xs), np.concatenate(weights)))
+        return found
 
 
 def _line(u: Array, v: Array, sign: float) -> tuple[Array, ...]:
@@ -193,7 +209,7 @@ def _line(u: Array, v: Array, sign: float) -> tuple[Array, ...]:
         # x = u (1 - τ), y = v τ
         start = np.maximum(0.0, 1.0 - 1.0 / u)
         stop = np.maximum(0.0, 1.0 - 1.0 / v)  # 1 - τ at the end
-        width = np.maximum(1.0 - start - stop, 0.0)
+        width = np.maximum(np.minimum(1.0, 1.0 / u) - stop, 0.0)
         tau, other = start + width * share, stop + width * rest
         x, y = u * other, v * tau
         from_x = np.maximum(1.0 - u, 0.0) + u * width * share

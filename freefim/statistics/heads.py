@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -20,9 +21,10 @@ from freefim.networks.activation_base import Array
 from freefim.statistics.master import GaussianStatistics, learning_rate
 from freefim.statistics.problem import Problem
 
-__all__ = ["BlockHead", "sampled_outputs"]
+__all__ = ["BlockHead", "checked_logits", "sampled_outputs"]
 
 _BISECTIONS = 100
+_WIDEST = 1e140  # of logits: their squares are floats, and one over them
 
 
 def sampled_outputs(problem: Problem, given: str, seed: Any) -> Array:
@@ -61,6 +63,33 @@ def sampled_outputs(problem: Problem, given: str, seed: Any) -> Array:
     own = rng.standard_normal((problem.samples, problem.outputs))
     logits: Array = math.sqrt(cross) * common + math.sqrt(max(same - cross, 0.0)) * own
     return logits
+
+
+def checked_logits(
+    value: Sequence[Sequence[float]], shape: tuple[int, int]
+) -> tuple[tuple[float, ...], ...]:
+    """Outputs of the given shape that vary over the outputs of every sample; SpecError else."""
+    try:
+        u = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise SpecError(f"logits must be a matrix of numbers, got {value!r}") from None
+    if u.shape != shape or not np.all(np.isfinite(u)):
+        raise SpecError(
+            f"logits must be finite, of shape (samples, outputs) = {shape}, got shape {u.shape}"
+        )
+    spread = np.ptp(u, axis=1)
+    if np.any((spread > 0.0) & ~((spread > 1.0 / _WIDEST) & (spread < _WIDEST))):
+        raise SpecError(
+            f"logits must vary by {1.0 / _WIDEST:g} to {_WIDEST:g} over the outputs of a sample, "
+            f"got {float(spread.min()):.3g} to {float(spread.max()):.3g}"
+        )
+    constant = spread == 0.0
+    if np.any(constant):
+        raise SpecError(
+            "logits must vary over the outputs of every sample for layer normalisation, "
+            f"got equal ones in row {int(np.argmax(constant))}"
+        )
+    return tuple(tuple(row) for row in u.tolist())
 
 
 class BlockHead(ABC):

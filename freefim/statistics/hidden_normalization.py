@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from freefim.errors import SpecError
-from freefim.networks.activation_base import Activation
+import numpy as np
+
+from freefim.errors import ConvergenceError, SpecError
+from freefim.networks.activation_base import Activation, Array
 from freefim.networks.checks import finite_number, one_of
 from freefim.networks.custom import CustomActivation
 from freefim.networks.network import Network
@@ -29,6 +31,10 @@ __all__ = ["HiddenBatchNorm", "HiddenLayerNorm"]
 
 # E φ counts as 0 if its square is below this share of E φ²: the rounding of a quadrature.
 _NO_MEAN = 1e-12
+# E φ(u+β)² below this share of E φ(u)²: shifted off the inputs, no quadrature has digits of it.
+_NOTHING = 1e-15
+# Samples from which a point of the sphere is taken as Gaussian; nodes of the averages below.
+_FEW, _NODES = 20, 200
 
 
 def _require_gaussian(problem: Problem) -> None:
@@ -65,6 +71,9 @@ class HiddenBatchNorm(Problem):
     largest eigenvalue is at least that of the block of the last layer,
     :math:`M_{L-1}[\frac{N-1}N\hat q_{st}^{L-1}+\frac1N\hat q_t^{L-1}]`, C-fold: of the order of
     M unless :math:`E\varphi(z+\beta)=0`. What the other layers add is of the order of M/N.
+    Preactivations divided by their deviation are uniform on a sphere, the vectors of zero mean
+    and unit mean square, Gaussian up to 1/N: below 20 samples the moments are those of the
+    sphere, exactly ±1 for two.
 
     References
     ----------
@@ -111,7 +120,15 @@ class HiddenBatchNorm(Problem):
             variance = 1.0
             if self.kind == "mean-subtraction":
                 variance = float(std) ** 2 * (moment - cross) * (1.0 - 1.0 / self.samples)
-            moment, cross = _products(phi, self.shift, variance, apart)
+                if not variance > 0.0:
+                    raise ConvergenceError(
+                        f"the features of a layer before one to be centred vanish with "
+                        f"shift={self.shift!r}: nothing is left to be told apart"
+                    )
+            if self.kind == "batch-norm" and self.samples < _FEW:
+                moment, cross = _sphere_products(phi, self.shift, self.samples)
+            else:
+                moment, cross = _products(phi, self.shift, variance, apart)
             found.append((variance, moment, cross))
         return tuple(found)
 
@@ -289,14 +306,48 @@ class HiddenLayerNorm(GaussianStatistics):
         return super().witness | {"hidden_norm": "layer-norm"}
 
 
+def _sphere_products(phi: Activation, shift: float, samples: int) -> tuple[float, float]:
+    r"""The same for two coordinates of a uniform point of :math:`|z|^2=N, \sum z=0`.
+
+    The first is :math:`\sqrt{N-1}\,t` with t of the density :math:`(1-t^2)^{(N-4)/2}`, and the
+    second has the direction cosine -1/(N-1) to it.
+    """
+    first, weight = _directions(samples - 1)
+    second, share = _directions(samples - 2)
+    size, cosine = math.sqrt(samples - 1.0), -1.0 / (samples - 1)
+    z = size * first
+    other = size * (
+        cosine * first[:, None]
+        + np.sqrt((1.0 - cosine**2) * (1.0 - np.square(first)))[:, None] * second
+    )
+    one, two = phi.function(z + shift), phi.function(other + shift)
+    return float(weight @ np.square(one)), float((weight * one) @ (two @ share))
+
+
+def _directions(dimension: int) -> tuple[Array, Array]:
+    """One coordinate of a uniform unit vector: nodes, and weights that add up to 1."""
+    from scipy.special import roots_jacobi
+
+    if dimension < 2:
+        nodes = np.array([-1.0, 1.0]) if dimension else np.zeros(1)
+        return nodes, np.full(nodes.size, 1.0 / nodes.size)
+    exponent = 0.5 * (dimension - 3)
+    nodes, weights = roots_jacobi(_NODES, exponent, exponent)
+    return nodes, weights / weights.sum()
+
+
 def _products(
     phi: Activation, shift: float, variance: float, correlation: float
 ) -> tuple[float, float]:
-    """E φ(u+β)² and E φ(u+β)φ(v+β)."""
+    """E φ(u+β)² and E φ(u+β)φ(v+β), the second 0 where both are nothing beside E φ(u)²."""
+    size = float(phi.second_moment(variance))
     if shift != 0.0:
         phi = _shifted(phi, shift)
+    square = float(phi.second_moment(variance))
+    if square <= _NOTHING * size:
+        return square, 0.0
     found: PairMoments = pair_moments(phi, variance, correlation)
-    return float(phi.second_moment(variance)), float(found.product)
+    return square, float(found.product)
 
 
 def _shifted(phi: Activation, shift: float) -> Activation:

@@ -21,7 +21,7 @@ from freefim.networks.checks import one_of, positive
 from freefim.networks.pair_moments import pair_moments
 from freefim.statistics.centred_bulk import nested_bulk, upper_edge
 from freefim.statistics.fisher import FisherStatistics, centred_bulk, layer_weights
-from freefim.statistics.heads import BlockHead, sampled_outputs
+from freefim.statistics.heads import BlockHead, checked_logits, sampled_outputs
 from freefim.statistics.master import learning_rate
 from freefim.statistics.problem import Problem
 
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from freefim.free.law import Law
 
 __all__ = ["OutputBatchNorm", "OutputLayerNorm", "regression"]
-
-_WIDEST = 1e140  # of logits: their squares are floats, and one over them
 
 
 def regression(problem: Problem) -> FisherStatistics:
@@ -55,7 +53,8 @@ class OutputBatchNorm(Problem):
         With or without division by the deviation.
     deviations : sequence of C numbers, optional
         :math:`\sigma_k>0`, over the gains :math:`\gamma_k` if there are any. They fluctuate with
-        the norm of the last weights; none given, :math:`\sigma^2=q_t^L-q_{st}^L`.
+        the norm of the last weights; none given, :math:`\sigma^2=q_t^L-q_{st}^L`, of which the
+        variance over the samples is :math:`\chi_{N-1}^2/N` times.
 
     Raises
     ------
@@ -68,6 +67,12 @@ class OutputBatchNorm(Problem):
     :math:`\rho\alpha(\kappa_1-\kappa_2)/\sigma_k^2` for N fixed, which are of the order of M;
     normalisation tames the largest one only if N grows with M. Then the eigenvalues spread, and
     the edge is known exactly where `bulk` is.
+
+    With no deviations given `mean` and `second_moment` are means over their distribution,
+    :math:`E\sigma_k^{-2}=\frac N{N-3}\sigma^{-2}` and
+    :math:`E\sigma_k^{-4}=\frac{N^2}{(N-3)(N-5)}\sigma^{-4}`: infinite for 3 samples, and up to
+    5, where they are refused. Eigenvalues and bounds are those of a network with the
+    `deviations`; the bounds too are refused up to 5 samples, where no value is typical.
 
     References
     ----------
@@ -143,14 +148,35 @@ class OutputBatchNorm(Problem):
         gap = max(plain.diagonal - plain.off_diagonal, 0.0) / self.samples
         return tuple(gap / x**2 for x in self.deviations)
 
+    @cached_property
+    def _sampled(self) -> bool:
+        """Whether the deviations are those of the order parameters, about which networks have."""
+        return self.kind == "batch-norm" and set(self.deviations) == {self._mean_field_deviation()}
+
+    def _inverse_moment(self, order: int) -> float:
+        r"""Mean of :math:`(N/\chi_{N-1}^2)^{order}`, 1 if the deviations were given."""
+        n = self.samples
+        if not self._sampled or self.multiplicity == 0:
+            return 1.0
+        if n <= 2 * order + 1:
+            raise ConvergenceError(
+                f"the mean of σ^-{2 * order} over the deviations of samples={n} is infinite, it "
+                f"needs {2 * order + 2}: give the deviations of a network"
+            )
+        return math.prod(n / (n - 1 - 2 * k) for k in range(1, order + 1))
+
     @property
     def trace(self) -> float:
-        """Sum of the eigenvalues."""
+        """Sum of the eigenvalues; ConvergenceError if its mean is infinite, for 3 samples."""
+        return self._inverse_moment(1) * self._trace
+
+    @property
+    def _trace(self) -> float:
         return self.multiplicity * math.fsum(self.bulk_eigenvalues)
 
     @property
     def mean(self) -> float:
-        """Mean of all `dimension` eigenvalues."""
+        """Mean of all `dimension` eigenvalues; ConvergenceError as `trace`."""
         return self.trace / self.dimension
 
     @property
@@ -162,19 +188,22 @@ class OutputBatchNorm(Problem):
         """Mean square of all `dimension` eigenvalues.
 
         For N of the order of M only a lower bound: fluctuations of the kernel add to it.
+        ConvergenceError if its mean over the deviations is infinite, for 3 to 5 samples.
         """
-        return self._square / self.dimension
+        return self._inverse_moment(2) * self._square / self.dimension
 
     @property
     def max_eigenvalue_bounds(self) -> tuple[float, float]:
         r""":math:`\mathrm{tr}F^2/\mathrm{tr}F\le\lambda_{max}\le\sqrt{\mathrm{tr}F^2}`.
 
         For N of the order of M up to the constants :math:`c_1, c_2\ge0` of the theorem; the upper
-        bound, of the order of :math:`\sqrt M`, is not tight then.
+        bound, of the order of :math:`\sqrt M`, is not tight then. ConvergenceError for 3 to 5
+        samples without their deviations.
         """
-        if self.trace == 0.0:
+        if self._trace == 0.0:
             return 0.0, 0.0
-        return self._square / self.trace, math.sqrt(self._square)
+        self._inverse_moment(2)  # no value is typical where it is infinite
+        return self._square / self._trace, math.sqrt(self._square)
 
     def bulk(self, output: int = 0) -> Law:
         r"""Limit law of the dual of one output, N - 1 or N - 2 eigenvalues for N of the order of M.
@@ -197,15 +226,15 @@ class OutputBatchNorm(Problem):
             Where the law is open: it is known for Gaussian weights, uncorrelated inputs, and an
             odd activation without bias, or any activation of a single hidden layer without bias.
         """
-        if not (isinstance(output, int) and 0 <= output < self.outputs):
+        is_index = isinstance(output, int | np.integer) and not isinstance(output, bool)
+        if not (is_index and 0 <= output < self.outputs):
             raise SpecError(f"output must be within 0..{self.outputs - 1}, got {output!r}")
         known = self._bulk
         if known is None:
-            low, high = self.max_eigenvalue_bounds
             raise ConvergenceError(
                 "the normalised spectrum is known only for Gaussian weights, uncorrelated inputs, "
                 "and an odd activation or a single hidden layer without bias; here its largest "
-                f"eigenvalue is bounded by {low:.6g} and {high:.6g}"
+                "eigenvalue is bounded by {:.6g} and {:.6g}".format(*self.max_eigenvalue_bounds)
             )
         scaled: Law = known * (1.0 / self.deviations[output] ** 2)
         return scaled
@@ -331,7 +360,7 @@ class OutputLayerNorm(Problem, BlockHead):
         rows: Any = self.logits
         if rows is None or (hasattr(rows, "__len__") and len(rows) == 0):
             rows = sampled_outputs(self, "logits", self.seed)
-        object.__setattr__(self, "logits", _checked_logits(rows, (self.samples, self.outputs)))
+        object.__setattr__(self, "logits", checked_logits(rows, (self.samples, self.outputs)))
 
     @cached_property
     def regression(self) -> FisherStatistics:  # type: ignore[override]
@@ -360,29 +389,3 @@ class OutputLayerNorm(Problem, BlockHead):
     def witness(self) -> dict[str, Any]:
         """Normalises the outputs of every sample."""
         return super().witness | {"heads": ("layer-norm",)}
-
-
-def _checked_logits(
-    value: Sequence[Sequence[float]], shape: tuple[int, int]
-) -> tuple[tuple[float, ...], ...]:
-    try:
-        u = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise SpecError(f"logits must be a matrix of numbers, got {value!r}") from None
-    if u.shape != shape or not np.all(np.isfinite(u)):
-        raise SpecError(
-            f"logits must be finite, of shape (samples, outputs) = {shape}, got shape {u.shape}"
-        )
-    spread = np.ptp(u, axis=1)
-    if np.any((spread > 0.0) & ~((spread > 1.0 / _WIDEST) & (spread < _WIDEST))):
-        raise SpecError(
-            f"logits must vary by {1.0 / _WIDEST:g} to {_WIDEST:g} over the outputs of a sample, "
-            f"got {float(spread.min()):.3g} to {float(spread.max()):.3g}"
-        )
-    constant = spread == 0.0
-    if np.any(constant):
-        raise SpecError(
-            "logits must vary over the outputs of every sample for layer normalisation, "
-            f"got equal ones in row {int(np.argmax(constant))}"
-        )
-    return tuple(tuple(row) for row in u.tolist())

@@ -368,3 +368,62 @@ def test_one_sample_has_the_top_of_its_block():
 @pytest.mark.parametrize(("kind", "samples"), [("batch-norm", 2), ("mean-subtraction", 1)])
 def test_nothing_is_left_of_what_the_samples_do_not_tell_apart(kind, samples):
     assert OutputBatchNorm(RELU, 100, samples, 2, kind=kind).max_eigenvalue == 0.0
+
+
+@pytest.mark.parametrize("samples", [6, 10, 30])
+def test_deviations_of_few_samples_raise_the_mean(samples):
+    """Outputs that are independent Gaussians: E 1/σ² and E 1/σ⁴ of their sampled variance."""
+    st = OutputBatchNorm(RELU, 1000, samples, 2)
+    own = OutputBatchNorm(RELU, 1000, samples, 2, deviations=[1.0, 1.0])
+    spread = st.pair.preactivation_variances[-1] - st.pair.preactivation_covariances[-1]
+    z = np.random.default_rng(0).standard_normal((400_000, samples)) * math.sqrt(spread)
+    inverse = 1 / z.var(axis=1)
+    mean, error = inverse.mean(), inverse.std() / math.sqrt(len(z))
+    assert abs(st.mean / own.mean - mean) < 4 * error
+    if samples > 9:  # the variance of σ⁻⁴ is finite
+        mean, error = np.square(inverse).mean(), np.square(inverse).std() / math.sqrt(len(z))
+        assert abs(st.second_moment / own.second_moment - mean) < 4 * error
+
+
+def test_deviations_without_a_mean_are_refused():
+    three, five = (OutputBatchNorm(RELU, 1000, n, 5) for n in (3, 5))
+    with pytest.raises(ConvergenceError, match=r"σ\^-2 over the deviations of samples=3"):
+        _ = three.mean
+    assert math.isfinite(five.mean)
+    for ask in (lambda: five.second_moment, five.max_learning_rate_bounds):
+        with pytest.raises(ConvergenceError, match=r"σ\^-4 over the deviations of samples=5"):
+            ask()
+    given = OutputBatchNorm(RELU, 1000, 3, 2, deviations=(0.5, 2.0))
+    assert given.max_eigenvalue_bounds[0] > 0.0
+
+
+@pytest.mark.parametrize("samples", [2, 3, 4, 7, 19])
+@pytest.mark.parametrize(("phi", "rule"), [("relu", lambda h: np.maximum(h, 0)), ("tanh", np.tanh)])
+def test_few_normalised_samples_lie_on_a_sphere(phi, rule, samples):
+    st = HiddenBatchNorm(gaussian(phi, 2, 0), 500, samples, 1, shift=0.5)
+    u = np.random.default_rng(1).standard_normal((400_000, samples))
+    u = (u - u.mean(axis=1, keepdims=True)) / u.std(axis=1, keepdims=True)
+    squares = np.square(rule(u + 0.5).mean(axis=1))
+    error = squares.std() / math.sqrt(len(u))
+    assert abs(st.max_eigenvalue_bound / 500 - squares.mean()) < 4 * error + 1e-5
+
+
+def test_two_normalised_samples_are_signs():
+    """No network is below the bound: (φ(1 + β) + φ(-1 + β))²/4."""
+    st = HiddenBatchNorm(gaussian("relu", 2, 0), 500, 2, 1, shift=1.0)
+    assert st.max_eigenvalue_bound == pytest.approx(500.0, rel=1e-12)
+    assert min(r.max_eigenvalue for r in st.sample(6)) > 500.0
+
+
+@pytest.mark.parametrize("shift", [-3.0, -8.0, -10.0, -50.0])
+def test_features_that_are_shifted_away_leave_nothing(shift):
+    st = HiddenBatchNorm(gaussian("relu", 2, 0), 1000, 100, 1, shift=shift)
+    z = np.linspace(-shift, -shift + 12, 100_001)
+    density = np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+    square = np.trapezoid(np.square(z + shift) * density, z)
+    assert 0.0 <= st.max_eigenvalue_bound <= 1000 * square * (1 + 1e-9)
+
+
+def test_an_index_of_an_output_may_be_one_of_numpy():
+    st = OutputBatchNorm(ODD, 300, 200, 2, deviations=(0.5, 2.0))
+    assert st.bulk(np.int64(1)) == st.bulk(1)

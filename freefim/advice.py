@@ -63,7 +63,7 @@ class LearningRate:
     Attributes
     ----------
     value : float
-        Steps below are stable.
+        Steps below are stable, as far as `assumptions` hold.
     upper : float
         Steps above are not; `value` itself unless only bounds are known.
     momentum : float
@@ -85,7 +85,10 @@ class LearningRate:
 
     @property
     def max_eigenvalue(self) -> float:
-        """The largest eigenvalue of the Hessian of the loss at zero error: 2(1 + μ)/value."""
+        """The largest eigenvalue of the Hessian of the loss at zero error: 2(1 + μ)/value.
+
+        Its upper bound where only bounds are known, and `upper` is above `value`.
+        """
         return 2.0 * (1.0 + self.momentum) / self.value
 
     def __float__(self) -> float:
@@ -269,7 +272,14 @@ def _of_batch(
         return rate, rate
     try:
         low = high = 2.0 * (1.0 + momentum) / statistics.max_eigenvalue
-    except ConvergenceError:
+    except ConvergenceError as problem:
+        if samples > width:
+            # the curvature of more and more samples stays, its upper bound falls as 1/√N
+            raise ConvergenceError(
+                f"the learning rate under batch normalisation of samples={samples} at "
+                f"width={width} is not known: the bounds of the theorem are for no more samples "
+                f"than units, and {problem}"
+            ) from None
         low, high = statistics.max_learning_rate_bounds(momentum)
     except ZeroDivisionError:
         low = high = math.inf
@@ -305,5 +315,8 @@ def _assumptions(
     if head in ("softmax", "layer-norm"):
         found.append("outputs of a network as it is drawn: their statistics do not self-average")
     if head == "batch-norm" and not exact:
-        found.append("samples as many as units: bounds up to constants of the theorem")
+        found.append(
+            "no more samples than units: bounds of leading order, which one network may "
+            "exceed by a factor"
+        )
     return (*found, _LOCAL)

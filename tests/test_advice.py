@@ -74,6 +74,31 @@ def test_batch_norm_is_its_bounds_or_its_edge():
     assert learning_rate(odd, 300, samples=2, outputs=4, head="batch-norm").value == math.inf
 
 
+def test_batch_norm_of_more_samples_than_units_is_told_only_where_its_edge_is_known():
+    """λ_max >= tr F/P stays as samples come, and the bounds of the theorem fall."""
+    for samples in (41, 2500, 10**8):
+        with pytest.raises(ConvergenceError, match=rf"samples={samples} at width=40 .* not known"):
+            learning_rate(NET, 40, samples=samples, outputs=1, head="batch-norm")
+    odd = NET.replace(bias_std=0)
+    for samples in (41, 2500):
+        found = learning_rate(odd, 40, samples=samples, outputs=1, head="batch-norm")
+        statistics = OutputBatchNorm(odd, 40, samples, 1)
+        assert found.max_eigenvalue >= statistics.trace / statistics.dimension
+
+
+def test_bounds_of_batch_norm_say_so():
+    found = learning_rate(NET, 60, samples=60, outputs=1, head="batch-norm")
+    tops = [replica.max_eigenvalue for replica in OutputBatchNorm(NET, 60, 60, 1).sample(8, 0)]
+    assert np.median(tops) < found.max_eigenvalue
+    assert np.median(tops) > 2 / found.upper
+
+
+def test_heads_without_a_gradient_allow_every_step():
+    for head, samples in (("layer-norm", 1), ("layer-norm", 9), ("batch-norm", 2)):
+        found = learning_rate(NET, 30, samples=samples, outputs=2, head=head)
+        assert (found.value, found.max_eigenvalue) == (math.inf, 0.0)
+
+
 @pytest.mark.parametrize("options", [{"outputs": 5}, {"samples": 10, "outputs": 5}])
 def test_averages_multiply_by_what_they_divide_by(options):
     def value(**more):

@@ -17,7 +17,7 @@ from freefim.free.chains.moments import chain_moments, is_rational
 from freefim.free.law import Law
 from freefim.free.powers.curve import chain_curve
 from freefim.free.powers.solution import solve_power
-from freefim.free.projection.program import is_projection_chain
+from freefim.free.projection.program import is_projection_chain, meets_equal_ranks
 from freefim.free.projection.solve import solve_projection
 from freefim.free.solution import Solution
 
@@ -73,11 +73,11 @@ class ChainLaw(Law):
             if found:
                 return found
             chain = from_last_zero(self.chain)
-            if is_projection_chain(chain):
-                return solve_projection(chain)
-            from freefim.free.joint.solve import solve_joint
+            if not is_projection_chain(chain):
+                from freefim.free.joint.solve import solve_joint
 
-            return solve_joint(numeric(chain))
+                return solve_joint(numeric(chain))
+            return _unknowns(chain) if meets_equal_ranks(chain) else solve_projection(chain)
 
     @property
     def layers(self) -> tuple["ChainLaw", ...]:
@@ -134,6 +134,18 @@ class ChainLaw(Law):
             return self.expression
         ends = f", layer_ends={self.layer_ends!r}" if self.layer_ends else ""
         return f"ChainLaw({self.chain!r}{ends})"
+
+
+def _unknowns(chain: Chain) -> Solution:
+    """The law of a chain that closed composition divides 0 by 0 in, with an unknown a gate."""
+    from freefim.free.joint.solve import solve_joint
+    from freefim.free.trees.inlining import tree_of_chain
+    from freefim.free.trees.solve import solve_tree
+
+    try:
+        return solve_tree(tree_of_chain(chain))
+    except ConvergenceError:
+        return solve_joint(numeric(chain))
 
 
 @contextmanager

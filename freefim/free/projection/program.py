@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 from freefim.free.chains.chain import Affine, Chain, Corner, Gaussian, Padding, Product
 from freefim.free.leaves.leaf import TwoPoint
 
-__all__ = ["compile_chain", "is_projection_chain"]
+__all__ = ["compile_chain", "is_projection_chain", "meets_equal_ranks"]
 
 Array = NDArray[np.float64]
 
 GATE, WISHART, CORNER, PADDING = 0, 1, 2, 3
+
+# Ranks that differ by no more are equal up to rounding.
+_SAME = 1e-13
 
 
 def is_projection_chain(chain: Chain) -> bool:
@@ -28,6 +31,37 @@ def is_projection_chain(chain: Chain) -> bool:
         for move in chain.moves
         if isinstance(move, Product)
     )
+
+
+def meets_equal_ranks(chain: Chain) -> bool:
+    """Whether moves of equal rank follow each other such that F and z are both 0 at an edge.
+
+    Each of k moves of one rank leaves a factor (1 + m - p) in z, p the mass at 0: a hard edge from
+    k = 2 on, next to the atom if p > 0, and steeper than 1/√x from k = 3 on. A shift ends the row.
+    """
+    atom, count = 0.0, 1
+    for move in chain.moves:
+        taken = 0.0
+        match move:
+            case Product(TwoPoint(_, _, _, complement)):
+                taken = float(complement)
+            case Corner(ratio) | Gaussian(ratio, _):
+                taken = 1.0 - float(ratio)
+            case Padding(ratio):
+                atom = 1.0 - float(ratio) * (1.0 - atom)
+            case Affine(_, shift):
+                atom, count = (0.0, 1) if shift else (atom, count)
+                continue
+        if abs(taken - atom) <= _SAME and (taken or not isinstance(move, Product)):
+            count += 1
+        elif taken > atom:
+            atom, count = taken, 1
+        if isinstance(move, Corner | Gaussian):
+            atom = 1.0 - (1.0 - atom) / float(move.ratio)
+            atom = atom if atom > _SAME else 0.0
+        if count > (1 if atom else 2):
+            return True
+    return False
 
 
 def compile_chain(chain: Chain) -> tuple[NDArray[np.int64], Array, float]:

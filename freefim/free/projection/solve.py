@@ -22,6 +22,8 @@ Array = NDArray[np.float64]
 
 _SPECK = 1e-13
 _BLUR = 1e-12
+# Edges and atoms nearer to each other, relative to the last edge, are at one place.
+_TOUCH = 1e-14
 
 
 def solve_projection(chain: Chain) -> ProjectionSolution:
@@ -50,16 +52,13 @@ def solve_projection(chain: Chain) -> ProjectionSolution:
     info = kernels.describe_edges(ops, par, start, edges.ravel(), slopes)
     info = info.reshape(-1, 2, 6)
     widths = np.ascontiguousarray(info[:, 0, 5])
+    _exclude_atoms(info, atoms)
     # at a hard edge rounding may split off a band without width or mass
     kept = (info[:, 0, 4] > info[:, 1, 4]) | (widths > _SPECK * np.max(info[:, 1, 0], initial=0.0))
     edges, info, widths = edges[kept], info[kept], widths[kept]
     if len(edges) == 0:
         return _atomic(chain, ops, par, start)
     info[:, :, 0] = np.maximum(info[:, :, 0], 0.0)
-    at_zero = sum(mass for location, mass in atoms if location == 0.0)
-    if at_zero and info[0, 0, 0] <= 1e-14 * info[0, 1, 0]:
-        # the atom at 0 stands on this edge, and rounding decides on which side of it
-        info[0, 0, 4] = 1.0 - at_zero
     masses = info[:, 0, 4] - info[:, 1, 4]
     hard = _hard_edges(info, edges)
     info[hard, 2] = 0.0
@@ -92,15 +91,29 @@ def solve_projection(chain: Chain) -> ProjectionSolution:
     )
 
 
+def _exclude_atoms(info: Array, atoms: tuple[tuple[float, float], ...]) -> None:
+    """Leave an atom that stands on the left edge of a band out of the mass above that edge.
+
+    Rounding decides on which side of the atom the edge was read. What is above, by the exact
+    rules, is what is above the band before without the atoms between the two.
+    """
+    before, above, near = -math.inf, 1.0, _TOUCH * np.max(info[:, 1, 0], initial=0.0)
+    for left, right in info:
+        between = [(x, mass) for x, mass in atoms if before < x <= left[0] + near]
+        if between and between[-1][0] >= left[0] - near:
+            left[4] = above - sum(mass for _, mass in between)
+        before, above = right[0], right[4]
+
+
 def _hard_edges(info: Array, edges: Array) -> NDArray[np.bool_]:
     """Edges at which F = 0: the density behaves as (x - a)^(-1/2) there.
 
     F is 0 to the rounding of t; or so small that the density looks like that of a hard edge but
     for the mass |F z''| / (2 F'²), below _BLUR.
     """
-    place = np.abs(info[:, :, 2] / info[:, :, 3])
-    mass = 0.5 * place * np.abs(info[:, :, 1] / info[:, :, 3])
-    return np.asarray((place <= 2e-15 * np.abs(edges)) | (mass <= _BLUR))
+    curvature, f, slope = np.abs(info[:, :, 1:4]).transpose(2, 0, 1)
+    at_zero = f <= 2e-15 * np.abs(edges) * slope
+    return np.asarray(at_zero | (0.5 * f * curvature <= _BLUR * slope**2))
 
 
 def _atomic(chain: Chain, ops: NDArray[np.int64], par: Array, start: float) -> ProjectionSolution:

@@ -61,11 +61,14 @@ class ChainProver:
     def root(self, x: Fraction) -> Root:
         """The physical root over a point of a band."""
         if x not in self._roots:
-            guess = None
-            if (band := self._band(x)) is not None:
-                with precision(128):
-                    guess = band.guess(Curve(self.program), x)
-            self._roots[x] = certified_root(self.program, x, guess)
+            found = self._band(x)
+            if found is None:
+                self._roots[x] = certified_root(self.program, x)
+            else:
+                # half the bits that the bands took
+                with precision(self.structure.bits // 2):
+                    guess = found.guess(Curve(self.program), x)
+                self._roots[x] = certified_root(self.program, x, guess, self.structure.bits // 2)
         return self._roots[x]
 
     @cached_property

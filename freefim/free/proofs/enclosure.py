@@ -1,10 +1,14 @@
 """An enclosure: a closed interval with rational ends that is proved to hold a number."""
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from numbers import Rational
 from typing import Any
+
+import numpy as np
 
 from freefim.errors import SpecError
 
@@ -63,26 +67,23 @@ class Enclosure:
 
 
 def exact(name: str, value: Any) -> Fraction:
-    """Give the rational that a number is; a float or mpmath number is a binary fraction.
+    """Give the rational that a number is, nothing rounded: floats stand for what they hold.
 
     Raises
     ------
     SpecError
-        If `value` is no finite real number.
+        If `value` is no finite real number that Python, numpy, mpmath or sympy holds exactly.
     """
     if isinstance(value, Rational) and not isinstance(value, bool):
         return Fraction(int(value.numerator), int(value.denominator))
-    if isinstance(value, float) or hasattr(value, "__float__"):
-        if hasattr(value, "man_exp") and math.isfinite(value):  # mpmath
-            mantissa, exponent = value.man_exp
-            size = abs(int(mantissa)) * Fraction(2) ** int(exponent)
-            return Fraction(-size if value < 0 else size)
-        if getattr(value, "is_Rational", False):  # sympy
-            return Fraction(int(value.p), int(value.q))
-        if not hasattr(value, "free_symbols") and not isinstance(value, bool):
-            number = float(value)
-            if math.isfinite(number):
-                return Fraction(number)
+    if isinstance(parts := getattr(value, "man_exp", None), tuple):  # mpmath
+        mantissa, power = map(int, parts)
+        if mantissa or not power:  # infinities and NaN have a power alone
+            size = Fraction(mantissa) * Fraction(2) ** power
+            return -size if value < 0 else size
+    elif isinstance(value, float | Decimal | np.floating):
+        with suppress(ValueError, OverflowError):  # NaN, infinities
+            return Fraction(*map(int, value.as_integer_ratio()))
     raise SpecError(f"{name} must be a finite real number, got {value!r}")
 
 

@@ -4,7 +4,7 @@ A real t belongs to a gap iff dz/dt > 0 after every convolution H. Between the p
 H' is concave in the z before it: a cell between two poles holds at most one gap.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -146,13 +146,14 @@ def _zero(curve: Curve, depth: int, hi: Any) -> Cut:
     for share in (3, 2, 1.5):
         width = _size(curve, t) * arb(2) ** int(-ctx.prec / share)
         lower, upper = (t - width).mid(), (t + width).mid()
-        cut = Cut(depth, lower, upper, _is_idle(curve, lower.union(upper), depth))
+        cut = Cut(depth, lower, upper)
         if proved_cut(curve, cut):
-            return cut
+            return replace(cut, idle=_is_idle(curve, lower.union(upper), depth))
     raise ConvergenceError(f"the zero of z after {depth} steps is not proved near t = {float(t)!r}")
 
 
 def _is_idle(curve: Curve, hull: Any, depth: int) -> bool:
+    """Whether the gate at a proved cut, where the walk has no pole, has H' < 0."""
     kind, numbers = curve.program.steps[depth]
     *_, end = curve.walk(arb_series([hull, 1], 2), depth)
     return kind == "gate" and bool(end.z[1] < ball(numbers[0]) * end.f[1])

@@ -18,7 +18,7 @@ from freefim.free.proofs.curve import Curve, Program, is_convolution, mass_above
 
 __all__ = ["Root", "certified_root", "descend", "proved_box"]
 
-_BITS = (128, 256, 512)
+_BITS = (128, 256, 512, 1024, 2048)
 _RELATIVE = 1e-15  # radius of a density that needs no more bits
 _ROUNDS = 40
 _STEPS = 400
@@ -43,8 +43,15 @@ class Root:
     density: Any
     mass_above: Any
 
+    @property
+    def is_narrow(self) -> bool:
+        """Whether the density needs no more bits."""
+        return bool(self.density.rad() <= _RELATIVE * abs(self.density))
 
-def certified_root(program: Program, x: Fraction, guess: Any = None) -> Root:
+
+def certified_root(
+    program: Program, x: Fraction, guess: Any = None, least: int = _BITS[0]
+) -> Root:
     """Find the physical root of z(t) = x and prove it.
 
     Parameters
@@ -53,21 +60,31 @@ def certified_root(program: Program, x: Fraction, guess: Any = None) -> Root:
     x : Fraction
     guess : acb, optional
         Where to look first.
+    least : int
+        Bits below which nothing is tried.
 
     Raises
     ------
     ConvergenceError
         If there is none: x lies in a gap, or at an edge.
     """
-    for bits in _BITS:
+    tries = [bits for bits in _BITS if bits >= least]
+    if guess is not None:
+        for bits in tries:
+            with precision(bits):
+                root = _root_from(Curve(program), x, guess, bits)
+            if root is not None:
+                if root.is_narrow:
+                    return root
+                guess = root.box.mid()
+    for bits in tries:
         with precision(bits):
             curve = Curve(program)
-            for start in _starts(curve, x, guess):
+            for start in descend(curve, x):
                 root = _root_from(curve, x, start, bits)
                 if root is not None:
-                    if root.density.rad() <= _RELATIVE * abs(root.density):
+                    if root.is_narrow:
                         return root
-                    guess = root.box.mid()
                     break
     raise ConvergenceError(
         f"no physical root of z(t) = x is proved at x = {float(x)!r}: it is an edge or a cusp, or "
@@ -111,12 +128,6 @@ def _root(curve: Curve, candidate: Any, image: Any, bits: int) -> Root:
     density = f.imag / (f.real**2 + f.imag**2) / pi
     above = mass_above(path, curve.numbers, lambda value: value.arg() / pi, lambda m: m.imag / pi)
     return Root(candidate, bits, density, above)
-
-
-def _starts(curve: Curve, x: Fraction, guess: Any) -> Iterator[Any]:
-    if guess is not None:
-        yield guess
-    yield from descend(curve, x)
 
 
 def descend(curve: Curve, x: Fraction) -> Iterator[Any]:

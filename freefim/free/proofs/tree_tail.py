@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from math import isqrt
 from typing import Any
 
 from flint import arb
@@ -10,7 +11,7 @@ from freefim.errors import ConvergenceError
 from freefim.free.proofs.balls import ball
 from freefim.free.proofs.tree_system import Node
 
-__all__ = ["Place", "pulled", "pushed"]
+__all__ = ["Place", "as_ball", "pulled", "pushed"]
 
 
 @dataclass(frozen=True)
@@ -19,64 +20,86 @@ class Place:
 
     Attributes
     ----------
-    x : ball or None
+    x : Fraction, ball or None
         The point of the law before the moves; None below the support.
     factor : ball
         Density at the point over that at `x`.
     start, share : Fraction
-        Distribution function at the point: start + share·(that at `x`), x no atom.
+        Distribution function at the point: start + share·(that at `x`).
+    closed : bool
+        Whether the one at `x` counts the mass at `x`, as after an even number of reversals.
     """
 
     x: Any
     factor: Any
     start: Fraction
     share: Fraction
+    closed: bool
 
 
-def pulled(tail: list[Node], x: Any) -> Place:
-    """Take a real ball back through the moves, the last first.
+def pulled(tail: list[Node], x: Fraction) -> Place:
+    """Take a real point back through the moves, the last first.
 
     Raises
     ------
     ConvergenceError
         If the point may be 0 where that matters, or the sign of a law is not known.
     """
-    factor, start, share = arb(1), Fraction(0), Fraction(1)
+    factor, start, share, closed = arb(1), Fraction(0), Fraction(1), True
+    at: Any = x  # exact up to the first irrational root
     for node in tail:
+        falls = False
         match node.kind:
             case "affine":
                 scale, shift = node.numbers
-                x, factor = (x - ball(shift)) / ball(scale), factor / abs(ball(scale))
-                if scale < 0:
-                    start, share = start + share, -share
+                at = (at - shift) / scale if isinstance(at, Fraction) else (
+                    (at - ball(shift)) / ball(scale))  # fmt: skip
+                factor = factor / abs(ball(scale))
+                falls = scale < 0
             case "padding":
                 (ratio,) = node.numbers
                 factor = factor * ball(ratio)
-                if x.is_zero() or _is_above(x):
+                if closed if at == 0 else _is_above(at):
                     start = start + share * (1 - ratio)
                 share = share * ratio
             case "inverse":
                 if not node.numbers:
                     raise ConvergenceError("the law inverted is not seen to live on [0, ∞)")
-                if not _is_above(x):
-                    return Place(None, arb(0), start, Fraction(0))
-                x, factor = 1 / x, factor / (x * x)
-                start, share = start + share, -share
+                if not _is_above(at):
+                    return Place(None, arb(0), start, Fraction(0), closed)
+                at, falls = 1 / at, True
+                factor = factor * as_ball(at) ** 2
             case "singular_values":
-                above = _is_above(x)
-                x, factor = x * x, factor * abs(x)
-                start, share = start + share / 2, share / 2 if above else -share / 2
+                falls = not _is_above(at)
+                start, share = start + (0 if falls else share / 2), share / 2
+                factor = factor * abs(as_ball(at))
+                at = at * at
             case "square":
-                if not _is_above(x):
-                    return Place(None, arb(0), start, Fraction(0))
-                x = x.sqrt()
-                factor = factor / x
+                if not _is_above(at):
+                    return Place(None, arb(0), start, Fraction(0), closed)
+                at = _square_root(at)
+                factor = factor / as_ball(at)
                 start, share = start - share, 2 * share
-    return Place(x, factor, start, share)
+        if falls:
+            start, share, closed = start + share, -share, not closed
+    return Place(at, factor, start, share, closed)
+
+
+def as_ball(x: Any) -> Any:
+    """The ball of a rational; a ball as it is."""
+    return ball(x) if isinstance(x, Fraction) else x
+
+
+def _square_root(x: Any) -> Any:
+    if isinstance(x, Fraction):
+        root = Fraction(isqrt(x.numerator), isqrt(x.denominator))
+        if root * root == x:
+            return root
+    return as_ball(x).sqrt()
 
 
 def _is_above(x: Any) -> bool:
-    """Whether a ball lies in (0, ∞), not in (-∞, 0)."""
+    """Whether a number lies in (0, ∞), not in (-∞, 0)."""
     if x > 0:
         return True
     if x < 0:

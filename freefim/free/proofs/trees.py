@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from fractions import Fraction
-from functools import wraps
+from functools import cached_property, wraps
 from typing import Any
 
 from flint import acb, arb
@@ -18,10 +18,12 @@ from freefim.free.proofs.tree_exact import exact_law, is_positive, unmoved
 from freefim.free.proofs.tree_mass import mass_above
 from freefim.free.proofs.tree_points import BITS, Points
 from freefim.free.proofs.tree_system import Node, atoms_of, compile_exact
-from freefim.free.proofs.tree_tail import pulled, pushed
+from freefim.free.proofs.tree_tail import as_ball, pulled, pushed
 from freefim.free.trees.atoms import tree_atoms
 
 __all__ = ["TreeProver", "tree_prover"]
+
+_BESIDE = tuple(Fraction(1, 2**k) for k in range(6, 61, 9))  # of an atom: where its gap may be
 
 
 def _in_balls(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -56,33 +58,70 @@ class TreeProver:
     @_in_balls
     def pdf(self, x: Fraction) -> Enclosure:
         """Density of the absolutely continuous part at a rational."""
-        place = pulled(self.tail, ball(x))
+        place = pulled(self.tail, x)
         if place.x is None:
             return Enclosure(Fraction(0), Fraction(0))
         if self._leaf is not None:
-            return enclosure(place.factor * _leaf_density(self._leaf, place.x))
-        point = self.points.at(place.x)
+            return enclosure(place.factor * _leaf_density(self._leaf, as_ball(place.x)))
+        if self._beside_atom(place.x) is not None:
+            return Enclosure(Fraction(0), Fraction(0))
+        point = self.points.at(as_ball(place.x))
         if point.real:
             return Enclosure(Fraction(0), Fraction(0))
         return enclosure(place.factor * abs(point.points[-1][2].imag) / arb.pi())
 
     @_in_balls
     def cdf(self, x: Fraction) -> Enclosure:
-        """Mass of (-∞, x], x no atom."""
-        place = pulled(self.tail, ball(x))
+        """Mass of (-∞, x]."""
+        place = pulled(self.tail, x)
         if place.x is None:
             return Enclosure(place.start, place.start)
-        above = self._mass_above(place.x)
+        above = self._mass_above(place.x, place.closed)
         if isinstance(above, Fraction):
             value = place.start + place.share * (1 - above)
             return Enclosure(value, value)
         found = enclosure(ball(place.start) + ball(place.share) * (1 - above))
         return Enclosure(max(found.lower, Fraction(0)), min(found.upper, Fraction(1)))
 
-    def _mass_above(self, x: Any) -> Fraction | Any:
+    def _mass_above(self, x: Any, closed: bool) -> Fraction | Any:
+        """Mass of (x, ∞) before the moves, of [x, ∞) if (-∞, x] is not closed."""
         if self._leaf is not None:
-            return _leaf_mass_above(self._leaf, x)
-        return mass_above(self.system, self.points.at(x), x)
+            return _leaf_mass_above(self._leaf, x, closed)
+        beside = self._beside_atom(x)
+        if beside is not None:
+            return beside[1] if closed else beside[0]
+        at = as_ball(x)
+        return mass_above(self.system, self.points.at(at), at)
+
+    def _beside_atom(self, x: Any) -> tuple[Fraction, Fraction] | None:
+        """Mass of [x, ∞) and of (x, ∞) at an atom; None at other points.
+
+        Raises
+        ------
+        ConvergenceError
+            If the atom is not proved to lie in a gap.
+        """
+        mass = self._atoms.get(x) if isinstance(x, Fraction) else None
+        if mass is None:
+            return None
+        for share in _BESIDE:
+            step = share * (abs(x) or 1)
+            try:
+                left, right = (self.points.at(ball(x + s)) for s in (-step, step))
+            except ConvergenceError:
+                continue
+            if left.real and right.real:
+                above = (mass_above(self.system, left, ball(x - step)),
+                         mass_above(self.system, right, ball(x + step)))  # fmt: skip
+                if above[0] - above[1] == mass:  # nothing else lies between
+                    return above
+        raise ConvergenceError(f"the atom at {float(x)!r} is not proved to lie in a gap")
+
+    @cached_property
+    def _atoms(self) -> dict[Fraction, Fraction]:
+        """Atoms before the moves, those at rational places."""
+        found = tree_atoms(unmoved(self.law))
+        return {Fraction(at): Fraction(mass) for at, mass in found if not isinstance(at, float)}
 
     @_in_balls
     def edges(self) -> tuple[Enclosure, ...]:
@@ -175,7 +214,8 @@ def _leaf_density(node: Node, x: Any) -> Any:
     return arb(0)  # atoms alone
 
 
-def _leaf_mass_above(node: Node, x: Any) -> Any:
+def _leaf_mass_above(node: Node, at: Any, closed: bool) -> Any:
+    x = as_ball(at)
     match node.leaf:
         case Uniform(left, right):
             share = (ball(right) - x) / (ball(right) - ball(left))
@@ -186,8 +226,9 @@ def _leaf_mass_above(node: Node, x: Any) -> Any:
             return gate.mass_above(x)
     mass = Fraction(0)
     for location, share in atoms_of(node.leaf):
-        if ball(location) > x:
+        same = location == at if isinstance(at, Fraction) else ball(location) == x
+        if (not closed) if same else ball(location) > x:
             mass += share
-        elif not (ball(location) < x or (ball(location) - x).is_zero()):
+        elif not same and not ball(location) < x:
             raise ConvergenceError("the point may be an atom")
     return mass

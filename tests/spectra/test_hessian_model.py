@@ -3,6 +3,7 @@
 import mpmath
 import pytest
 
+from freefim.errors import ConvergenceError
 from freefim.spectra.hessian_model import HessianModel
 
 
@@ -44,3 +45,33 @@ def test_edges_are_critical_values(ratio, energy):
     assert HessianModel(ratio, energy).law().edges == pytest.approx(
         [float(x) for x in end_points(ratio, energy)], rel=1e-12, abs=1e-13
     )
+
+
+def density(ratio, energy, x):
+    """The density at x inside a band, from the one pair of complex roots of the cubic of G."""
+    with mpmath.workdps(60):
+        phi, variance, x = mpmath.mpf(ratio), 2 * mpmath.mpf(energy), mpmath.mpf(x)
+        # (x - 2ε G) G (1 - φG) = 1 - φG + G
+        cubic = [variance * phi, -(x * phi + variance), x - 1 + phi, -1]
+        roots = mpmath.polyroots(cubic, maxsteps=500, extraprec=400)
+        return float(max(root.imag for root in roots) / mpmath.pi)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "energy"), [(1, 1e-11), (1, 1e-12), (1 - 1e-5, 1e-12), (1 + 1e-6, 1e-10), (1, 0.1)]
+)
+def test_one_band_with_a_high_density_at_zero(ratio, energy):
+    law = HessianModel(ratio, energy).law()
+    assert len(law.bands) == 1 == len(end_points(ratio, energy)) // 2
+    left, right = law.bands[0]
+    x = [0.9 * left, 0.5 * left, 0.0, -left, 1e-4, 0.5, 0.9 * right]
+    assert law.pdf(x) == pytest.approx([density(ratio, energy, y) for y in x], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "energy"), [(1, 1e-14), (1, 1e-20), (1, 1e-40), (1 + 1e-6, 1e-13)]
+)
+def test_a_band_that_floats_do_not_resolve_is_refused(ratio, energy):
+    with pytest.raises(ConvergenceError) as caught:
+        _ = HessianModel(ratio, energy).law().bands
+    assert "\n" not in str(caught.value)

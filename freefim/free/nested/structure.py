@@ -162,7 +162,8 @@ def _edge(system: System, gap: float, within: float) -> float:
             else:
                 break
     raise ConvergenceError(
-        f"the edge between {system.shift + gap!r} and {system.shift + within!r} was not found"
+        f"the edge between {float(system.shift + gap)!r} and {float(system.shift + within)!r} was "
+        "not found"
     )
 
 

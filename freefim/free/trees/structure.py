@@ -24,6 +24,7 @@ _WALL = 2
 _ROOM = 400
 _NEAR = 1e-7
 _LIKE_ROOT = 1e-2
+_GROWN = 1e-3
 _NODES = 16
 #: Panels that end at a power instead of resolving it, by the size of their last coefficients.
 UNRESOLVED = 1e-4
@@ -111,6 +112,9 @@ class Searcher:
         growth = self._growth()
         if growth < 0.05:
             return [(left, right)]
+        # a density that is large but finite at 0 grows for a while, and then no more
+        if not self._atoms_at(0.0, 0.0) and self._growth(1e-18) < _GROWN:
+            return [(left, right)]
         from freefim.free.trees.kernels import trace
 
         # as near to 0 as rounding lets the sheet be told
@@ -185,9 +189,9 @@ class Searcher:
         singular = abs(x) <= 1e-28 * machine.scale and not self._like_root()
         return Edge(x, w, machine.slope.copy(), float(out[1]), above, singular)
 
-    def _growth(self) -> float:
-        """Power of 1/z with which G, without its atom, grows at 0."""
-        at = np.array([1e-8j, 1e-10j]) * self.machine.scale
+    def _growth(self, height: float = 1e-8) -> float:
+        """Power of 1/z with which G, without its atom, grows at 0, as seen from a height."""
+        at = np.array([1j, 1e-2j]) * (height * self.machine.scale)
         atom = sum(mass for location, mass in self.atoms if location == 0.0)
         one, two = np.abs(self.machine.points(at)[0] - atom / at)
         return float(np.log(two / one) / np.log(100.0))

@@ -10,6 +10,7 @@ from freefim.networks.network import Network
 from freefim.spectra.conditional_fim import ConditionalFIM
 from freefim.statistics.fisher import FisherStatistics
 from freefim.statistics.normalization import OutputBatchNorm, OutputLayerNorm
+from freefim.statistics.problem import Problem
 from freefim.statistics.softmax import SoftmaxFisher
 
 __all__ = ["HEADS", "LOSSES", "LearningRate", "learning_rate", "online_rate"]
@@ -50,6 +51,8 @@ HEADS: dict[str, tuple[type[Any], str]] = {
         "under layer normalisation of the outputs, its largest outlier by the master formula",
     ),
 }
+# What is left out at leading order must not matter to the answer.
+_FEW_BIASES = 0.1
 _LOCAL = (
     "small steps around zero error: from afar a larger one may first blow the loss up and then "
     "land in a flatter region"
@@ -154,7 +157,8 @@ def learning_rate(
     SpecError
         If an argument is out of range, or one that is needed is missing.
     ConvergenceError
-        If the largest eigenvalue is not known; the message says why.
+        If the largest eigenvalue is not known; the message says why. So of a batch in a network
+        whose signal fades, where biases weigh as much as weights.
 
     Examples
     --------
@@ -265,25 +269,59 @@ def _of_batch(
     correlation: Any,
 ) -> tuple[float, float]:
     """Stable and unstable learning rates for losses added over outputs, averaged over samples."""
-    kind = FisherStatistics if head is None else HEADS[head][0]
-    statistics = kind(net, width, samples, outputs, correlation)
-    if not isinstance(statistics, OutputBatchNorm):
-        rate = statistics.max_learning_rate(momentum)
-        return rate, rate
+    plain = FisherStatistics(net, width, samples, outputs, correlation)
+    statistics = plain if head is None else HEADS[head][0](*_sizes(plain))
+    if isinstance(statistics, OutputBatchNorm):
+        low, high = _of_batch_norm(statistics, momentum)
+    else:
+        low = high = statistics.max_learning_rate(momentum)
+    share = _share_of_biases(plain, head)
+    if share > _FEW_BIASES and low < math.inf:
+        raise ConvergenceError(
+            f"the gradients by biases are {share:.3g} of the rest at width={width}, and formulas "
+            "of leading order in the width leave them out: the signal fades, as where torch "
+            "starts its layers; one sample without a head has an answer"
+        )
+    return low, high
+
+
+def _of_batch_norm(statistics: OutputBatchNorm, momentum: float) -> tuple[float, float]:
+    """Stable and unstable learning rates, equal where the edge of the spectrum is known."""
     try:
         low = high = 2.0 * (1.0 + momentum) / statistics.max_eigenvalue
     except ConvergenceError as problem:
-        if samples > width:
+        if statistics.samples > statistics.width:
             # the curvature of more and more samples stays, its upper bound falls as 1/√N
             raise ConvergenceError(
-                f"the learning rate under batch normalisation of samples={samples} at "
-                f"width={width} is not known: the bounds of the theorem are for no more samples "
-                f"than units, and {problem}"
+                f"the learning rate under batch normalisation of samples={statistics.samples} at "
+                f"width={statistics.width} is not known: the bounds of the theorem are for no "
+                f"more samples than units, and {problem}"
             ) from None
         low, high = statistics.max_learning_rate_bounds(momentum)
     except ZeroDivisionError:
         low = high = math.inf
     return low, high
+
+
+def _sizes(problem: Problem) -> tuple[Network, int, int, int, Any]:
+    correlation = problem.input_correlation
+    return problem.net, problem.width, problem.samples, problem.outputs, correlation
+
+
+def _share_of_biases(plain: FisherStatistics, head: str | None) -> float:
+    """What the biases would add to the curvature that is computed without them, over it."""
+    pair, n = plain.pair, plain.samples
+    if plain.net.parametrization == "ntk":
+        return 0.0
+    diagonal, cross = plain.diagonal, plain.off_diagonal
+    own, shared = sum(pair.backward_moments), sum(pair.backward_cross_moments)
+    if head == "batch-norm":  # without what the samples share
+        added, kept = own - shared, diagonal - cross
+    else:
+        added, kept = own + (n - 1) * shared, diagonal + (n - 1) * cross
+        if head is None and not math.isclose(plain.max_eigenvalue * n, kept, rel_tol=1e-9):
+            added, kept = own, diagonal  # near the bulk the shared part is counted
+    return max(added, 0.0) / kept if kept > 0.0 else 0.0
 
 
 def _assumptions(
@@ -296,7 +334,7 @@ def _assumptions(
     *,
     exact: bool,
 ) -> tuple[str, ...]:
-    no_biases = net.parametrization == "standard" and not all(net.bias_stds)
+    no_biases = samples == 1 and head is None and not all(net.bias_stds)
     size = "" if width is None else f" (here {width})"
     ends: dict[bool, str] = {
         True: f"one input in every step, of second moment {float(net.input_second_moment):.6g}",
@@ -308,10 +346,17 @@ def _assumptions(
         f"a width{size} so large that order parameters have their limits",
         ends[samples == 1],
     ]
-    if no_biases:
+    if no_biases and net.parametrization == "standard":
         found.append("parameters without biases in layers whose biases have no spread")
+    if (samples > 1 or head is not None) and net.parametrization == "standard":
+        found.append(f"gradients by biases below {_FEW_BIASES:g} of those by weights, left out")
     if outputs is not None:
         found.append(f"outputs, {outputs}, that are few beside the width")
+        if head is None and samples > 1 and outputs > 1:
+            found.append(
+                "the mean of the outliers of the outputs, which data and a finite width split: "
+                "the largest is above it"
+            )
     if head in ("softmax", "layer-norm"):
         found.append("outputs of a network as it is drawn: their statistics do not self-average")
     if head == "batch-norm" and not exact:

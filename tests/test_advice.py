@@ -61,6 +61,25 @@ def test_biases_count_where_there_are_any():
     assert any("without biases" in line for line in found.assumptions)
 
 
+@pytest.mark.parametrize("head", [None, "softmax", "layer-norm"])
+def test_batches_where_biases_outweigh_weights_are_refused(head):
+    """Not under batch normalisation: it takes away what samples share, so those by biases."""
+    fading = Network(6, "tanh", weights="gaussian", weight_std=3**-0.5, bias_std=0.05)
+    options = {"samples": 20, "outputs": 3, "head": head, "input_correlation": 0.3}
+    with pytest.raises(ConvergenceError, match=r"gradients by biases are .* of the rest"):
+        learning_rate(fading, 60, **options)
+    found = learning_rate(fading, 60_000, **options)
+    assert any("biases below" in line for line in found.assumptions)
+
+
+def test_outliers_of_several_outputs_are_told_to_split():
+    options = {"samples": 20, "input_correlation": 0.3}
+    several = learning_rate(NET, 300, outputs=4, **options).assumptions
+    single = learning_rate(NET, 300, outputs=1, **options).assumptions
+    assert any("split" in line for line in several)
+    assert not any("split" in line for line in single)
+
+
 def test_batch_norm_is_its_bounds_or_its_edge():
     found = learning_rate(NET, 300, samples=300, outputs=4, head="batch-norm")
     statistics = OutputBatchNorm(NET, 300, 300, 4)

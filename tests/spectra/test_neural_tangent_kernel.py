@@ -240,6 +240,20 @@ def test_edges_off_the_shift_are_soft(activation, weight_std, ratio):
     )
 
 
+@pytest.mark.slow
+def test_many_samples_for_the_width():
+    # three kernels of the rank n/100 each
+    net = Network(3, "tanh", weights="gaussian", parametrization="ntk")
+    law = NeuralTangentKernel(net, 100).law()
+    assert law.atoms[0] == pytest.approx((law.shift, 0.97), rel=1e-14)
+    assert law.band_masses == pytest.approx((0.02, 0.01), rel=1e-12)
+    left, right = law.bands[0]
+    x = np.array([left, right]) + (right - left) * np.array([1e-7, -1e-7])
+    assert law.pdf(x) == pytest.approx(-equations(law).line(x).cauchy.imag / np.pi, rel=1e-3)
+    found = [law.expect(lambda x, k=k: x**k) for k in range(1, 5)]
+    assert found == pytest.approx([float(m) for m in law.moments(4)], rel=1e-12)
+
+
 def test_the_edge_at_the_shift_stays_hard():
     # K_0^(1/2) (1 + W) K_0^(1/2), K_0 with an inverse root at 0
     law = NestedCovariances(MarchenkoPastur(1), (Level(1, 0, 1),), (1, 1))

@@ -24,6 +24,7 @@ _BALANCE = 1e-10
 _NOISE = 1e-13  # of the density, relative
 _NOTHING = 1e-12  # of the mass of a band, in a hard end that is none
 _AT_EDGE = 1e-10  # of the width of a band: nearer to its end the line is not resolved
+_LIKE_ROOT = 1e-8  # of the width: nearer to a soft end the density is a root
 
 
 def equations(law: "NestedCovariances") -> System:
@@ -89,6 +90,15 @@ def _density(system: System, left: float, right: float) -> Callable[[Array], Arr
         found = system.line(flat)
         values = np.where(found.band, -found.cauchy.imag / np.pi, 0.0)
         lost = ~(found.band | found.gap)
+        for end, side in ((left, 1.0), (right, -1.0)):
+            near = lost & (np.abs(flat - end) < _LIKE_ROOT * (right - left))
+            if end != system.shift and near.any():
+                place = end + side * _LIKE_ROOT * (right - left)
+                beside = system.line(np.array([place]))
+                if beside.band[0]:
+                    share = np.abs(flat[near] - end) / abs(place - end)
+                    values[near] = -beside.cauchy[0].imag / np.pi * np.sqrt(share)
+                    lost &= ~near
         lost &= np.minimum(flat - left, right - flat) > _AT_EDGE * (right - left)
         if lost.any():
             raise ConvergenceError(f"the density was not found at x = {float(flat[lost][0])!r}")

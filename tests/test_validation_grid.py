@@ -175,3 +175,41 @@ def test_the_grid_holds_every_spectrum_and_every_statistic(grid):
     wanted = {kind.__name__ for kind in SPECTRA.values()} | statistics
     assert wanted <= {case.of for case in listed}
     assert len({(case.name, case.width) for case in listed}) == len(listed)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "cases.toml' cannot be read: No such file"),
+        ("widths = [", "cases.toml' is no TOML"),
+        ("widths = [16]", "must have a [[block]]"),
+        (GRID.replace("Jacobian", "Jacobain"), "block 1: of must be"),
+        (GRID.replace("Jacobian", "Semicircle"), "block 1: of must be"),
+        (GRID.replace('["relu"]', '["rely"]'), "block 1 names 'rely'"),
+        (GRID.replace("replicas = 4", ""), "block 1 names 'replicas'"),
+        (GRID.replace("depth = [2]", "depth = 2"), "block 1 is not of the form"),
+    ],
+)
+def test_a_grid_that_means_nothing_is_one_sentence(
+    tmp_path, grid, capsys, monkeypatch, text, words
+):
+    _, runner = grid
+    arguments = command(tmp_path, text or "")[1:]
+    if text is None:
+        (tmp_path / "cases.toml").unlink()
+    monkeypatch.setattr(sys, "argv", [str(x) for x in arguments])
+    assert runner.main() == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.startswith("error: ") and error.count("\n") == 1
+    assert not lines(tmp_path)
+
+
+def test_the_rows_of_another_grid_are_one_sentence(tmp_path, grid, capsys, monkeypatch):
+    _, runner = grid
+    (tmp_path / "rows").write_text('{"freefim": "scan", "cases": [], "versions": {}}\n')
+    before = lines(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(x) for x in command(tmp_path, GRID)[1:]])
+    assert runner.main() == 2
+    assert "its cases is another one" in capsys.readouterr().err
+    assert lines(tmp_path) == before

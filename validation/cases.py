@@ -14,6 +14,7 @@ import numpy as np
 
 import freefim as ff
 from freefim.networks.activations import activation
+from freefim.networks.checks import one_of
 
 __all__ = ["NUMBERS", "Case", "judge", "read_cases"]
 
@@ -84,10 +85,45 @@ class Case:
 
 
 def read_cases(path: str | os.PathLike[str]) -> list[Case]:
-    """Read the grid and expand it."""
-    with open(path, "rb") as file:
-        grid = tomllib.load(file)
-    return [case for block in grid["block"] for case in _expanded(grid, block)]
+    """Read the grid and expand it.
+
+    Raises
+    ------
+    SpecError
+        If the file cannot be read, or a block is not of a public class and of a network with a
+        law; the message names the file and the block.
+    """
+    name = os.fspath(path)
+    try:
+        with open(path, "rb") as file:
+            grid = tomllib.load(file)
+    except OSError as error:
+        raise ff.SpecError(f"grid file {name!r} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ff.SpecError(f"grid file {name!r} is no TOML: {error}") from None
+    if not grid.get("block"):
+        raise ff.SpecError(f"grid file {name!r} must have a [[block]], got none")
+    cases: list[Case] = []
+    for number, block in enumerate(grid["block"], start=1):
+        place = f"grid file {name!r}, block {number}"
+        one_of(f"{place}: of", block.get("of"), _kinds())
+        try:
+            cases += _expanded(grid, block)
+        except KeyError as error:
+            raise ff.SpecError(f"{place} names {error}, which the file does not have") from None
+        except (TypeError, AttributeError) as error:
+            raise ff.SpecError(f"{place} is not of the form of a block: {error}") from None
+    return cases
+
+
+def _kinds() -> tuple[str, ...]:
+    """Names of the spectra and statistics that can be compared with samples."""
+    kinds = {name: getattr(ff, name) for name in ff.__all__ if name[0].isupper()}
+    return tuple(
+        name
+        for name, kind in kinds.items()
+        if hasattr(kind, "sample") and not issubclass(kind, ff.Law)
+    )
 
 
 def _expanded(grid: Mapping[str, Any], block: Mapping[str, Any]) -> Iterator[Case]:

@@ -4,7 +4,8 @@
 
 Every finished row is kept in a file: a run that is killed anywhere and started again goes on where
 it was. At the end stand `results.parquet`, `results.csv` and the page `README.md` with its
-pictures. A row that does not pass makes the exit code 1.
+pictures. A row that does not pass makes the exit code 1; a grid or a file of rows that does not
+fit makes it 2.
 """
 
 import argparse
@@ -22,6 +23,7 @@ import numpy as np
 from cases import NUMBERS, Case, judge, read_cases
 
 from freefim.cli.progress import Progress
+from freefim.errors import SpecError
 from freefim.scans.finished import as_finished
 from freefim.scans.ledger import Ledger
 from freefim.tables import Table
@@ -84,10 +86,17 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2, help="processes; 0 for this one alone")
     parser.add_argument("--store", type=Path, help="file of finished rows, out/validation.rows")
     parser.add_argument("--output", type=Path, default=HERE, help="folder of results and page")
-    arguments = parser.parse_args()
+    try:
+        return _run(parser.parse_args())
+    except SpecError as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 2
+
+
+def _run(arguments: argparse.Namespace) -> int:
     store = arguments.store or HERE.parent / "out" / "validation.rows"
-    store.parent.mkdir(exist_ok=True)
     cases = read_cases(arguments.cases)
+    store.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         executor = None
         if arguments.workers:

@@ -122,7 +122,9 @@ def correlation_of(data: ArrayLike) -> float:
     (0.0, 1.0)
     """
     try:
-        x = np.asarray(data, dtype=np.float64)
+        # a complex number has no float: that of an object is a TypeError, no lost part
+        kind = object if np.iscomplexobj(data) else None
+        x = np.asarray(data, dtype=kind).astype(np.float64)
     except (TypeError, ValueError):
         raise SpecError(f"data must be a matrix of numbers, got {data!r}") from None
     if x.ndim != 2 or x.shape[0] < 2 or x.shape[1] < 1 or not np.all(np.isfinite(x)):

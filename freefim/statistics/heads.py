@@ -149,6 +149,7 @@ class BlockHead(ABC):
 
     @property
     def _square(self) -> float:
+        self.regression._require_alike()
         n, d, o = len(self.blocks), self.regression.diagonal, self.regression.off_diagonal
         return ((n - 1) * self.beta2 * o * o + self.beta3 * d * d) / n
 
@@ -177,6 +178,7 @@ class BlockHead(ABC):
         :math:`o\,\lambda_i(\bar Q) \le \lambda_i \le o\,\lambda_i(\bar Q)
         + \frac{d-o}N\max_n\lambda_{max}(Q_n)`.
         """
+        self.regression._require_alike()
         o = self.regression.off_diagonal
         means = np.linalg.eigvalsh(self.mean_head)[:0:-1]
         lift = self._bulk_scale * float(self._factors[0].max())
@@ -220,6 +222,7 @@ class BlockHead(ABC):
     def _outlier(self, rank: int) -> float:
         """Eigenvalue of a rank from 1, by bisection of the number of those above."""
         values = self._factors[0]
+        self.regression._require_alike()
         if len(values) == 1 or not values.any():
             return self.regression.diagonal * float(values[0, -rank])
         if not self.regression.formula_holds:

@@ -112,6 +112,7 @@ class HiddenBatchNorm(Problem):
     @cached_property
     def _layers(self) -> tuple[tuple[float, float, float], ...]:
         """Variance before φ, E φ² and E φφ after it, of every hidden layer."""
+        self._require_alike()
         moment = float(self.net.input_second_moment)
         cross = self.input_correlation * moment
         found = []
@@ -254,7 +255,7 @@ class HiddenLayerNorm(GaussianStatistics):
     @cached_property
     def _plain(self) -> FisherStatistics:
         return FisherStatistics(
-            self.equivalent, self.width, self.samples, self.outputs, self.input_correlation
+            self.equivalent, self.width, self.samples, self.outputs, self._inputs
         )
 
     @cached_property

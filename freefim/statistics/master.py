@@ -14,8 +14,12 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from freefim.errors import ConvergenceError, SpecError
+from freefim.networks.activation_base import Array
 from freefim.networks.checks import finite_number, positive
+from freefim.statistics.pair_kernel import gram_matrix
 from freefim.statistics.problem import Problem
 
 if TYPE_CHECKING:
@@ -71,22 +75,28 @@ class GaussianStatistics(Problem, ABC):
 
     @property
     def second_moment(self) -> float:
-        """Mean square of the `dimension` eigenvalues."""
+        """Mean square of the `dimension` eigenvalues; for data, over all pairs if they differ."""
         n = self.samples
         square = (n - 1) * self.off_diagonal**2 + self.diagonal**2
+        if self._gram is not None:
+            square = float(np.square(self._gram).sum()) / n
         return self.outputs * n * square / self._divisor**2 / self.dimension
 
     @property
     def bulk_eigenvalue(self) -> float:
         r"""The C (N - 1) eigenvalues below the top for N fixed, M → ∞: (d - o)/N.
 
-        For N of the order of M they spread around it, on both sides.
+        For N of the order of M they spread around it, on both sides; for data with pairs told
+        apart it is their mean.
         """
+        if self._gram is not None:
+            rest = self.samples * (self.diagonal / self._divisor) - self._outlier
+            return rest / (self.samples - 1)
         return (self.diagonal - self.off_diagonal) / self._divisor
 
     @property
     def bulk_multiplicity(self) -> int:
-        """Number of eigenvalues of the bulk, C (N - 1) if the dimension allows."""
+        """Number of eigenvalues but for C: those of the bulk if C outliers are `separated`."""
         return max(self.rank - self.outputs, 0)
 
     @cached_property
@@ -100,6 +110,9 @@ class GaussianStatistics(Problem, ABC):
         """
         if self.samples == 1:
             return True
+        if self._gram is not None:
+            excess = self._outlier * self._divisor - self.diagonal
+            return excess * math.sqrt(self.width / self.samples) > self.diagonal
         if self._known is None:
             return self.off_diagonal * math.sqrt(self.samples * self.width) > self.diagonal
         return self._largest[1] > 0.0
@@ -112,8 +125,23 @@ class GaussianStatistics(Problem, ABC):
             return self.separated
         return self._outlier > self._scale * known.edge
 
+    @cached_property
+    def _gram(self) -> Array | None:
+        """Products of the gradients at all pairs of samples, if the data tell them apart."""
+        return gram_matrix(self, self._inputs) if self._spread > 1.0 else None
+
+    @cached_property
+    def _top(self) -> tuple[float, float]:
+        """Largest eigenvalue of `_gram`, and the share of the mean gradient in its vector."""
+        gram = gram_matrix(self, self._inputs) if self._gram is None else self._gram
+        values, vectors = np.linalg.eigh(gram)
+        share = values[-1] * vectors[:, -1].sum() ** 2
+        return float(values[-1]), min(float(share / gram.sum()), 1.0)
+
     @property
     def _outlier(self) -> float:
+        if self._gram is not None:
+            return self._top[0] / self._divisor
         return ((self.samples - 1) * self.off_diagonal + self.diagonal) / self._divisor
 
     @property
@@ -122,7 +150,7 @@ class GaussianStatistics(Problem, ABC):
 
     @cached_property
     def _known(self) -> SpikedBulk | None:
-        return self._spiked_bulk()
+        return None if self._gram is not None else self._spiked_bulk()
 
     @property
     def _is_far(self) -> bool:
@@ -140,7 +168,7 @@ class GaussianStatistics(Problem, ABC):
             return place, 1.0
         if known is None:
             if self.separated:
-                return place, 1.0
+                return place, 1.0 if self._gram is None else self._top[1]
             raise ConvergenceError(
                 f"the inner product of gradients of two samples, {self.off_diagonal:.3g} beside "
                 f"the squared norm {self.diagonal:.3g}, is too small for an outlier of "
@@ -172,7 +200,8 @@ class GaussianStatistics(Problem, ABC):
     def top_overlap(self) -> float:
         r"""Share of the span of the mean gradients in the space of the C top eigenvectors.
 
-        In the limit: 1 for outliers far out, whose eigenvectors are the means
+        For data with pairs told apart, of the mean gradient in its own top eigenvector. In the
+        limit: 1 for outliers far out, whose eigenvectors are the means
         :math:`\frac1N\sum_n\nabla f_k(n)`, less where the bulk is near, and 0 where they drown
         in it.
         """

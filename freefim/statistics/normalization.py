@@ -34,7 +34,7 @@ __all__ = ["OutputBatchNorm", "OutputLayerNorm", "regression"]
 def regression(problem: Problem) -> FisherStatistics:
     """Statistics of the same network without normalisation."""
     return FisherStatistics(
-        problem.net, problem.width, problem.samples, problem.outputs, problem.input_correlation
+        problem.net, problem.width, problem.samples, problem.outputs, problem._inputs
     )
 
 
@@ -181,6 +181,7 @@ class OutputBatchNorm(Problem):
 
     @property
     def _square(self) -> float:
+        self._require_alike()
         return self.multiplicity * math.fsum(x * x for x in self.bulk_eigenvalues)
 
     @property
@@ -229,6 +230,7 @@ class OutputBatchNorm(Problem):
         is_index = isinstance(output, int | np.integer) and not isinstance(output, bool)
         if not (is_index and 0 <= output < self.outputs):
             raise SpecError(f"output must be within 0..{self.outputs - 1}, got {output!r}")
+        self._require_alike()
         known = self._bulk
         if known is None:
             raise ConvergenceError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,7 @@ from freefim.errors import SpecError
 from freefim.networks.checks import count, finite_number
 from freefim.networks.network import Network
 from freefim.networks.pairs import PairOrderParameters, correlation_of, pair_order_parameters
+from freefim.statistics.pair_kernel import correlation_spread
 
 if TYPE_CHECKING:
     from freefim.montecarlo.gradients import GradientSample
@@ -24,7 +26,7 @@ _MOST = 2**63
 
 @dataclass(frozen=True)
 class Problem:
-    """A network at a finite width on a number of samples.
+    r"""A network at a finite width on a number of samples.
 
     Parameters
     ----------
@@ -35,8 +37,9 @@ class Problem:
     samples, outputs : int
         Number N of samples and C of outputs, >= 1.
     input_correlation : float or array_like, shape (samples, features)
-        Correlation of two inputs, at least -1/(N-1), or data whose mean correlation is taken;
-        sampled networks see the data themselves.
+        Correlation of two inputs, at least -1/(N-1), or data, of which the mean correlation is
+        taken and, where the correlations of the pairs scatter by more than :math:`1.5/\sqrt{M_0}`,
+        that of every pair (see `freefim.statistics.pair_kernel`); sampled networks see the data.
 
     Raises
     ------
@@ -69,10 +72,17 @@ class Problem:
                 f"width must give every layer at least one unit, got width={self.width} "
                 f"with width_ratios={net.width_ratios!r}"
             )
-        given = self.input_correlation
-        # no field: two problems with data of one correlation have the same statistics
-        settle(self, "_inputs", np.array(given, dtype=np.float64) if np.ndim(given) else given)
+        given: Any = self.input_correlation
         settle(self, "input_correlation", _input_correlation(given))
+        if not _is_number(given):
+            given = np.array(given, dtype=np.float64)
+            if given.shape != (self.samples, self.widths[0]):
+                raise SpecError(
+                    "input_correlation must be data of shape (samples, M_0) = "
+                    f"({self.samples}, {self.widths[0]}), got shape {given.shape}"
+                )
+        # no field: the data themselves make no part of what two problems are compared by
+        settle(self, "_inputs", given)
         least = -1.0 / (self.samples - 1) if self.samples > 1 else -1.0
         if self.input_correlation < least * (1.0 + 1e-12):
             raise SpecError(
@@ -90,6 +100,20 @@ class Problem:
     def pair(self) -> PairOrderParameters:
         """Order parameters of a pair of inputs."""
         return pair_order_parameters(self.net, self.input_correlation)
+
+    @cached_property
+    def _spread(self) -> float:
+        """Scatter of the correlations of the pairs, above 1 if they are told apart."""
+        return correlation_spread(self._inputs)
+
+    def _require_alike(self) -> None:
+        """Refuse data whose pairs are to be told apart, where they are not."""
+        if self._spread > 1.0:
+            raise SpecError(
+                "input_correlation must be a number, or data all pairs of which are about equally "
+                f"correlated, for this statistic, got correlations that scatter by "
+                f"{1.5 * self._spread:.3g}/√M_0, more than 1.5/√M_0"
+            )
 
     @property
     def witness(self) -> dict[str, Any]:
@@ -126,8 +150,12 @@ class Problem:
         return sample_problem(self, replicas, seed, executor)
 
 
+def _is_number(value: Any) -> bool:
+    return not isinstance(value, Sequence) and np.ndim(value) == 0
+
+
 def _input_correlation(value: Any) -> float:
-    if np.ndim(value) > 0:
+    if not _is_number(value) and not isinstance(value, str):
         return correlation_of(value)
     correlation = float(finite_number("input_correlation", value))
     if not -1.0 <= correlation <= 1.0:

@@ -157,9 +157,7 @@ class SoftmaxFisher(Problem, BlockHead):
     @cached_property
     def regression(self) -> GaussianStatistics:  # type: ignore[override]
         """The same network with a Gaussian output."""
-        return FisherStatistics(
-            self.net, self.width, self.samples, self.outputs, self.input_correlation
-        )
+        return FisherStatistics(self.net, self.width, self.samples, self.outputs, self._inputs)
 
     @cached_property
     def blocks(self) -> Array:

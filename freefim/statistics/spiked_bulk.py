@@ -43,7 +43,7 @@ _BESIDE = 1e-6
 _DOUBLINGS = 60
 _STEP = 1e-4
 _TOLERANCE = 1e-11
-_DEEPEST = 200  # levels: the time grows with their cube
+_DEEPEST = 100  # levels: the time grows with their cube
 
 
 @dataclass(frozen=True)

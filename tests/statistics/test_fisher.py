@@ -116,11 +116,12 @@ def test_inputs_with_a_common_part_have_outliers(phi, weight, bias, top):
 
 
 def test_data_stand_for_their_correlation():
-    data = np.eye(5) + 1.0
+    data, size = np.eye(5) + 1.0, dict(width=5, samples=5, outputs=2)
     net = gaussian(3, "tanh", 3, 0)
-    st = FisherStatistics(net, **SIZE, input_correlation=data)
+    st = FisherStatistics(net, **size, input_correlation=data)
     assert st.input_correlation == pytest.approx(7 / 8, rel=1e-12)
-    assert st == FisherStatistics(net, **SIZE, input_correlation=st.input_correlation)
+    plain = FisherStatistics(net, **size, input_correlation=st.input_correlation)
+    assert st == plain and st.second_moment == plain.second_moment
 
 
 CENTRED = gaussian(3, "tanh", 3, 0)
@@ -251,6 +252,14 @@ def test_features_have_outliers_without_bias():
         (dict(input_correlation=2), r"input_correlation must be within \[-1, 1\], got 2"),
         (dict(input_correlation=-0.5), "at least -1/\\(samples - 1\\) = -0.010101"),
         (dict(input_correlation=[[0.0], [1.0]]), "no zero row"),
+        (dict(input_correlation=[["a", "b"], ["c", "d"]]), "data must be a matrix of numbers"),
+        (dict(input_correlation=[[1.0, 2.0], [3.0]]), "data must be a matrix of numbers"),
+        (dict(input_correlation=[[1j, 2.0], [3.0, 1.0]]), "data must be a matrix of numbers"),
+        (
+            dict(input_correlation=np.eye(7)),
+            r"\(samples, M_0\) = \(100, 1000\), got shape \(7, 7\)",
+        ),
+        (dict(input_correlation="0.1"), "must be a finite real number, got '0.1'"),
         (dict(net="relu"), "net must be a Network, got 'relu'"),
         (
             dict(net=Network(2, "relu", width_ratios=(1, 1, 1))),

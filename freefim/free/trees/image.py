@@ -61,21 +61,69 @@ class ImageSolution:
                     return x * x
         return x
 
-    def _back(self, x: _Reals) -> tuple[_Reals, _Reals]:
-        """Where a point comes from, and the density it carries per inner density."""
+    @cached_property
+    def _falling(self) -> bool:
+        """Whether the map turns the order around."""
+        return isinstance(self.node, Inverse) or (
+            isinstance(self.node, Affine) and self._affine[0] < 0.0
+        )
+
+    @cached_property
+    def _marks(self) -> tuple[_Reals, _Reals]:
+        """Atoms and ends of bands: where they go, ascending, and where they come from."""
+        marks = [*(at for at, _ in self.inner.atoms), *(end for b in self.inner.bands for end in b)]
+        if isinstance(self.node, Square):
+            marks = [abs(mark) for mark in marks]
+        origins = np.unique(np.array(marks) + 0.0)
+        images = self._to(origins)
+        kept = np.isfinite(images)
+        turn = -1 if self._falling else 1
+        return images[kept][::turn], origins[kept][::turn]
+
+    def _inverted(self, x: _Reals) -> _Reals:
+        """Where a point comes from, up to rounding."""
         with np.errstate(divide="ignore", invalid="ignore"):
             match self.node:
                 case Affine():
                     scale, shift = self._affine
-                    return (x - shift) / scale, np.full(x.shape, 1.0 / abs(scale))
+                    return (x - shift) / scale
                 case Inverse():
-                    return 1.0 / x, 1.0 / (x * x)
+                    return 1.0 / x
                 case SingularValues():
-                    return x * x, np.abs(x)
+                    return x * x
                 case Square():
-                    root = np.sqrt(np.where(x >= 0.0, x, np.nan))
-                    return root, 1.0 / root
-        return x, np.full(x.shape, self._ratio)
+                    return np.sqrt(np.where(x >= 0.0, x, np.nan))
+        return x
+
+    def _origin(self, x: _Reals) -> _Reals:
+        """Where a point comes from: on the same side of every atom and edge as its image."""
+        at = self._inverted(x)
+        if self._padded:
+            return at
+        images, origins = self._marks
+        far = np.inf if self._falling else -np.inf
+        ends = np.concatenate([[far], origins, [-far]])
+        size = np.abs(x) if isinstance(self.node, SingularValues) else x
+        first, last = np.searchsorted(images, size), np.searchsorted(images, size, side="right")
+        before, after = ends[first], ends[last + 1]
+        low, high = np.minimum(before, after), np.maximum(before, after)
+        at = np.clip(at, np.nextafter(low, np.inf), np.nextafter(high, -np.inf))
+        return np.where(first < last, ends[last], at)
+
+    def _back(self, x: _Reals) -> tuple[_Reals, _Reals]:
+        """Where a point comes from, and the density it carries per inner density."""
+        at = self._origin(x)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            match self.node:
+                case Affine():
+                    return at, np.full(x.shape, 1.0 / abs(self._affine[0]))
+                case Inverse():
+                    return at, 1.0 / (x * x)
+                case SingularValues():
+                    return at, np.abs(x)
+                case Square():
+                    return at, 1.0 / at
+        return at, np.full(x.shape, self._ratio)
 
     @cached_property
     def atoms(self) -> Pairs:
@@ -150,7 +198,7 @@ class ImageSolution:
     def cdf(self, x: _Reals) -> _Reals:
         """Distribution function of the whole law, right-continuous, shape (n,)."""
         x = np.asarray(x, dtype=float)
-        at = self._back(x)[0]
+        at = self._origin(x)
         match self.node:
             case Affine() if self._affine[0] > 0.0:
                 return self.inner.cdf(at)

@@ -330,6 +330,13 @@ def newton(prog, target, w, work, steps):
             w[j] += scale * steps[j]
         last = size
         if small:
+            if target.imag == 0.0 and -SLACK < low < 0.0:
+                # on the line, with unknowns flat to rounding, the conjugate root may be met
+                for j in range(k):
+                    steps[j] = w[j].conjugate()
+                if sweep(prog, steps, work)[7] > 0.0:
+                    w[:] = steps
+                    g, dz = g.conjugate(), dz.conjugate()
             return (1 if low > -SLACK else 0), g, dz
     return 0, g, dz
 

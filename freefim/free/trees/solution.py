@@ -19,8 +19,13 @@ _Nodes = NDArray[np.complex128]
 _MASS_TOLERANCE = 1e-10
 _POLE = 1e-14
 _POLE_ROOM = 1e-4
+# Where the polynomial across an atom takes its values, in units of that room.
+_AROUND = np.array([-4.0, -3.0, -2.0, -1.0, 1.0, 2.0, 3.0, 4.0])
 # Nearer to an edge than this share of its band, the unknowns have no digits to tell x by.
 _BESIDE = 1e-13
+# Rounding of a density of 0, relative to |G|, and of the mass below a point.
+_FLAT = 1e-12
+_STRAY = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +72,17 @@ class TreeSolution:
         values = np.where(np.isnan(x), np.nan, 0.0)
         if self._bands:
             band, inside = self._locate(x)
-            values[inside] = -self._evaluate(x[inside], band[inside], 0).imag / np.pi
+            g = self._evaluate(x[inside], band[inside], 0)
+            values[inside] = np.maximum(-g.imag / np.pi, 0.0)
+            self._refuse(x[inside], g.imag <= _FLAT * np.abs(g), "density is not positive")
             values[np.isin(x, self._hard_ends(x))] = np.inf
         return values
+
+    def _refuse(self, x: _Reals, held: NDArray[np.bool_], problem: str) -> None:
+        if not held.all():
+            raise ConvergenceError(
+                f"the law left its sheet: at x = {float(x[~held][0])!r} its {problem}"
+            )
 
     def _hard_ends(self, x: _Reals) -> _Reals:
         """Ends of bands among the points at which the density is infinite."""
@@ -94,7 +107,10 @@ class TreeSolution:
             above = self._evaluate(x[inside], band[inside], 1).real
             masses = np.array(self.band_masses)[band[inside]]
             tops = np.array([b.above for b in self._bands])[band[inside]]
-            values[inside] += np.clip(masses + tops - above, 0.0, masses)
+            part = masses + tops - above
+            held = (part >= -_STRAY) & (part <= masses + _STRAY)
+            self._refuse(x[inside], held, "mass below is not between those at the band's ends")
+            values[inside] += np.clip(part, 0.0, masses)
         for location, mass in self.atoms:
             values += np.where(x >= location, mass, 0.0)
         return np.asarray(np.minimum(values, 1.0))
@@ -248,18 +264,19 @@ class TreeSolution:
     def _past_atom(
         self, location: float, mass: float, x: _Reals, band: NDArray[np.int64], want: int
     ) -> _Nodes:
-        """As `_evaluate` with an atom inside a band: by cubics where its pole drowns the rest."""
+        """As `_evaluate`, an atom inside a band: a polynomial where its pole drowns the rest."""
         step = _POLE_ROOM * self._machine.scale
         near = np.abs(x - location) < step
-        at = location + step * np.array([-3.0, -1.0, 1.0, 3.0])
+        at = location + step * _AROUND
         out = np.empty(x.size, dtype=complex)
         out[~near] = self._smooth(x[~near], band[~near], want)
         if near.any():
-            around = self._smooth(at, np.full(4, band[near][0]), want)
+            around = self._smooth(at, np.full(at.size, band[near][0]), want)
             if want == 1:
                 around -= np.where(at < location, mass, 0.0)
-            cubic = np.polynomial.Polynomial.fit(at, around.imag if want == 0 else around.real, 3)
-            out[near] = cubic(x[near]) * (1j if want == 0 else 1.0)
+            known = around.imag if want == 0 else around.real
+            through = np.polynomial.Polynomial.fit(at, known, at.size - 1)
+            out[near] = through(x[near]) * (1j if want == 0 else 1.0)
         if want == 1:
             out[~near] -= np.where(x[~near] < location, mass, 0.0)
         return out

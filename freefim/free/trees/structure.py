@@ -186,6 +186,7 @@ class Searcher:
         if self.positive and direction > 0 and last < 0.0 and abs(x) < _NEAR * machine.scale:
             # beside a logarithm the curve ends at 0 too slowly for floats
             x = 0.0
+            above = float(out[2]) - direction * self._between(safe, x)
         singular = abs(x) <= 1e-28 * machine.scale and not self._like_root()
         return Edge(x, w, machine.slope.copy(), float(out[1]), above, singular)
 

@@ -65,11 +65,11 @@ class WeightStatistics:
         Raises
         ------
         SpecError
-            If an entry is not finite, or all are 0.
+            If an entry is not finite.
         """
-        if not np.isfinite(weights).all() or not weights.any():
+        if not np.isfinite(weights).all():
             raise SpecError(
-                f"weights must be finite and not all 0, got a {weights.shape[0]} × "
+                f"weights must be finite, got a {weights.shape[0]} × "
                 f"{weights.shape[1]} matrix with entries in [{weights.min()}, {weights.max()}]"
             )
         rows, columns = weights.shape
@@ -81,11 +81,14 @@ class WeightStatistics:
     @cached_property
     def defect(self) -> float:
         """Largest relative deviation of a squared singular value from their mean."""
-        return float(np.abs(self.squares / self.squares.mean() - 1.0).max())
+        mean = self.squares.mean()
+        return float(np.abs(self.squares / mean - 1.0).max()) if mean > 0.0 else 0.0
 
     @cached_property
     def ensemble(self) -> str | None:
-        """Return "orthogonal", "gaussian", or None for neither."""
+        """Return "orthogonal", "gaussian", or None for neither, as where all is 0."""
+        if not self.squares.any():
+            return None
         if self.defect <= _ISOMETRY:
             # one row or column is both; only its length is known
             return "orthogonal" if self.squares.size > 1 else "gaussian"

@@ -187,3 +187,17 @@ def test_a_module_is_left_as_it_was():
     assert all(parameter.grad is None for parameter in module.parameters())
     with torch.no_grad():
         assert interop.compare(module, torch.ones(30)).ks < 1
+
+
+@pytest.mark.parametrize("place", [0, 2, 4])
+def test_weights_of_zeros_agree_with_the_exact_dual(place):
+    """A last layer often starts at 0; the first weights do not enter the dual at all."""
+    module = chain(nn.Tanh(), gaussian(1.5), (60, 60, 60, 60), 0.3)
+    nn.init.zeros_(module[place].weight)
+    report = interop.compare(module, unit_input(60))
+    assert report.network.weights[place // 2].ensemble is None
+    assert report.ks <= 3 * report.null_ks
+    if place == 4:
+        # nothing passes the last layer: its own parameters are all
+        assert report.law.atoms == ((report.network.shifts[-1], 1.0),)
+        np.testing.assert_allclose(report.spectrum.eigenvalues, report.network.shifts[-1])

@@ -98,7 +98,7 @@ def test_lines_are_legible(net, run):
 
 
 def test_a_number_that_is_not_known_is_said_to_be_unknown(net, run, ask):
-    Path("tanh.toml").write_text(RELU.replace("relu", "tanh") + "bias_std = 1e-3\n")
+    Path("tanh.toml").write_text(RELU.replace("relu", "tanh").replace("gaussian", "orthogonal"))
     words = ["statistics", "tanh.toml", "--width", 100, "--samples", 100, "--outputs", 3]
     code, out, _ = run(*words)
     assert code == 0

@@ -173,7 +173,7 @@ def test_a_number_that_is_not_there_leaves_the_others():
 
 
 def test_the_edge_that_is_not_known_is_a_problem_of_its_row():
-    table = scan(FISHER, activation=["relu", "tanh"], bias_std=[0.0, 1e-3])
+    table = scan(FISHER, activation=["relu", "tanh"], weights=["gaussian", "orthogonal"])
     hidden = np.isnan(table["max_eigenvalue"])
     assert hidden.tolist() == np.isnan(table["max_learning_rate"]).tolist()
     assert [bool(problem) for problem in table["problem"]] == hidden.tolist()

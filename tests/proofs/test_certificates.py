@@ -10,6 +10,7 @@ from fractions import Fraction
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("flint")
@@ -25,6 +26,8 @@ from freefim.free.laws.given import Atomic
 from freefim.free.laws.named import Semicircle
 from freefim.free.leaves.leaf import TwoPoint
 from freefim.free.proofs.certificate import certificate, points_of_bands
+from freefim.networks.network import Network
+from freefim.spectra.conditional_fim import ConditionalFIM
 
 CHECKER = Path(__file__).parents[2] / "validation" / "check_certificate.py"
 NETWORK = '[network]\ndepth = 5\nactivation = "hard_tanh"\nweights = "orthogonal"\n'
@@ -167,6 +170,70 @@ def test_two_bands_cannot_be_merged_nor_a_gap_denied(checker, proved):
         checker(data)
 
 
+FALSE = {
+    "an atom twice": lambda c: c["atoms"].insert(0, [c["atoms"][0][0], "1"]),
+    "a key too many": lambda c: c.update(more=1),
+    "a key too few": lambda c: c.pop("points"),
+    "a number too many": lambda c: c["steps"][1].append("1"),
+    "a band with more": lambda c: c["bands"][0].update(density="1"),
+    "a cut with more": lambda c: c["cuts"][0].update(idle=True),
+    "a cell with more": lambda c: c["cells"][0].update(more="1"),
+    "an edge of three": lambda c: c["bands"][0]["left"].append("100"),
+    "a cut of three": lambda c: c["cuts"][0]["between"].append("100"),
+    "a point with more": lambda c: c["points"][0].update(mass="1"),
+    "a density of three": lambda c: c["points"][0]["pdf"].append("100"),
+    "a mass of three": lambda c: c["points"][0]["cdf"].append("100"),
+}
+
+
+@pytest.mark.parametrize("name", FALSE)
+def test_nothing_can_be_slipped_in(checker, proved, name):
+    data = copy.deepcopy(proved)
+    FALSE[name](data)
+    with pytest.raises(REJECTED):
+        checker(data)
+
+
+def test_values_in_a_gap_are_two_pairs(checker, proved):
+    place = next(k for k, point in enumerate(proved["points"]) if point["pdf"] == ["0", "0"])
+    mass = proved["points"][place]["cdf"][0]
+    for pdf, cdf in (([], ["0", "0", mass, mass]), (["0", "0", mass], [mass]), (["0"], ["0"])):
+        data = copy.deepcopy(proved)
+        data["points"][place].update(pdf=pdf, cdf=cdf)
+        with pytest.raises(REJECTED):
+            checker(data)
+
+
+@pytest.mark.parametrize("words", [[], ["absent.json"], ["empty.json"], ["list.json"]])
+def test_the_checker_refuses_in_one_line(tmp_path, words):
+    (tmp_path / "empty.json").write_text("{}")
+    (tmp_path / "list.json").write_text("[[1]]")
+    done = subprocess.run(
+        [sys.executable, CHECKER, *words], capture_output=True, text=True, check=False,
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr, len(done.stdout.splitlines())) == (1, "", 1)
+    assert done.stdout.startswith("not proved: ")
+
+
+DEEP = [
+    (30, "hard_tanh", "gaussian", 1),
+    (60, "relu", "gaussian", 2**0.5),
+    pytest.param(60, "hard_tanh", "gaussian", 1, marks=pytest.mark.slow),
+    pytest.param(40, "relu", "orthogonal", 2**0.5, marks=pytest.mark.slow),
+    pytest.param(60, "relu", "orthogonal", 2**0.5, marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize(("depth", "activation", "weights", "weight_std"), DEEP)
+def test_deep_networks_have_certificates(checker, depth, activation, weights, weight_std):
+    net = Network(depth, activation, weights=weights, weight_std=weight_std)
+    law = ConditionalFIM(net).law()
+    data = certificate(law, points_of_bands(law, 6))
+    assert len(data["points"]) >= 6
+    checker(data)
+
+
 def test_the_conjugate_root_does_not_pass(checker, proved):
     place = next(k for k, point in enumerate(proved["points"]) if "t" in point)
     path = ("points", place, "t", 1)
@@ -195,9 +262,17 @@ def chains(draw):
 def test_certificates_of_any_chains_pass(checker, law):
     try:
         data = certificate(law, [*points_of_bands(law, 3), -1, 0.25, 100])
-    except ConvergenceError:
+    except ConvergenceError as refusal:
+        assert is_near_a_cusp(law), refusal
         return
     checker(data)
+
+
+def is_near_a_cusp(law):
+    """Whether the floats see edges that nearly meet, or one at a point: what may be refused."""
+    ends = np.array([*law.edges, *(place for place, _ in law.atoms)])
+    close = np.diff(np.sort(ends)).min(initial=np.inf) < 1e-6 * max(ends)
+    return close or any(abs(ends - x).min() < 1e-9 for x in (-1, 0.25, 100))
 
 
 # The shell

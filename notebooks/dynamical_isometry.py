@@ -248,7 +248,8 @@ legend = right.legend(frameon=False, loc="lower right")
 WIDTH = 150
 for L in laws:
     fim = ff.ConditionalFIM(isometric(L, eps / L))
-    eta = fim.max_learning_rate(width=WIDTH)
+    # the mean loss in the limit of infinite width: at a width biases add 1/M to every layer
+    eta = fim.max_learning_rate(loss="mean") / WIDTH
     product = eta * WIDTH * L * laws[L].support[0]
     print(f"L = {L:3d}   η_max = {eta:.3e}   η_max · M L q̂ = {product:.4f}")
     assert math.isclose(product, 2 / ratio[L], rel_tol=1e-12)

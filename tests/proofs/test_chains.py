@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 pytest.importorskip("flint")
 
-from flint import acb, arb
+from flint import acb, arb, fmpq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mpmath import mp
@@ -20,6 +21,7 @@ from freefim.free.chains.chain import Affine, Chain, Corner, Gaussian, Padding, 
 from freefim.free.chains.chain_law import ChainLaw
 from freefim.free.leaves.leaf import TwoPoint
 from freefim.free.proofs.balls import ball, box, precision
+from freefim.free.proofs.chains import ChainProver
 from freefim.free.proofs.curve import Curve, compile_chain
 from freefim.free.proofs.enclosure import Enclosure, exact
 from freefim.free.proofs.roots import proved_box
@@ -332,3 +334,30 @@ def test_the_curve_makes_the_moves_of_the_table(move, table, numbers):
         z, _, g, _ = table(2 + t, acb(1), 1 / t, -1 / t**2, *map(ball, map(Fraction, numbers)))
         assert end.out.overlaps(z)
         assert (1 / end.f).overlaps(g)
+
+
+# What numbers stand for
+
+
+@pytest.mark.parametrize(
+    "value", [Decimal("0.7"), np.longdouble("0.7"), np.float16(0.7), mp.mpf(0.7), 0.7]
+)
+def test_numbers_are_taken_exactly(value):
+    number = exact("x", value)
+    assert number == (value if isinstance(value, Decimal) else
+                      Fraction(*map(int, value.as_integer_ratio()))
+                      if hasattr(value, "as_integer_ratio") else Fraction(0.7))  # fmt: skip
+    law = ChainLaw(Chain(number, ()))
+    assert law.certified_cdf(value).lower == 1
+    assert value in Enclosure(number, number)
+
+
+@pytest.mark.parametrize("value", [Decimal("nan"), arb(1, 1), fmpq(1, 2), mp.nan, np.True_, None])
+def test_what_is_not_held_exactly_is_refused(value):
+    with pytest.raises(SpecError, match="finite real number"):
+        exact("x", value)
+
+
+def test_a_law_below_zero_is_not_proved_as_one_above():
+    chain = Chain(1, (Gaussian(1, 1), Affine(1, -2), Gaussian(1, 1)))
+    assert not isinstance(ChainLaw(chain).prover, ChainProver)

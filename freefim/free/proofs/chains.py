@@ -8,6 +8,7 @@ from freefim.free.chains.chain import Chain
 from freefim.free.proofs.balls import enclosure, precision
 from freefim.free.proofs.curve import Curve, compile_chain
 from freefim.free.proofs.enclosure import Enclosure
+from freefim.free.proofs.exact_atoms import exact_structure
 from freefim.free.proofs.roots import Root, certified_root
 from freefim.free.proofs.structure import Band, Structure, mass_beside, solve_structure
 
@@ -49,7 +50,7 @@ class ChainProver:
 
     def atoms(self) -> tuple[tuple[Enclosure, Enclosure], ...]:
         """Atoms, exact."""
-        atoms = self.structure.atoms
+        atoms = exact_structure(self.program).atoms  # whatever the bands are
         return tuple((Enclosure(at, at), Enclosure(mass, mass)) for at, mass in atoms)
 
     def support(self) -> tuple[Enclosure, Enclosure]:

@@ -54,6 +54,13 @@ class Program:
             (k for k, (kind, _) in enumerate(self.steps) if is_convolution(kind)), default=-1
         )
 
+    @property
+    def is_positive(self) -> bool:
+        """Whether the start is positive, every scale too, and no shift negative."""
+        return self.start > 0 and all(
+            numbers[0] > 0 and numbers[-1] >= 0 for _, numbers in self.steps
+        )
+
 
 @dataclass(frozen=True)
 class Step:

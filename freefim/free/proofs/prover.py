@@ -49,8 +49,11 @@ def prover_of(law: "Law") -> Prover:
 
     if isinstance(law, ChainLaw) and is_projection_chain(law.chain):
         from freefim.free.proofs.chains import ChainProver
+        from freefim.free.proofs.curve import compile_chain
 
-        return ChainProver(law.chain)
+        # what is known of poles and atoms beforehand is known of laws on [0, ∞)
+        if compile_chain(law.chain).is_positive:
+            return ChainProver(law.chain)
     from freefim.free.proofs.trees import tree_prover
 
     return tree_prover(law)

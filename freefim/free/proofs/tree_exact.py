@@ -60,7 +60,7 @@ def exact_law(law: Law) -> Law:
         raise ConvergenceError(
             f"a law that is known in double precision only has no proofs: {law!r}"
         )
-    values = {f.name: _exact(f.name, getattr(law, f.name)) for f in fields(law)}
+    values = {f.name: _exact(f.name, getattr(law, f.name)) for f in fields(law)}  # type: ignore[arg-type]
     if isinstance(law, Atomic):
         total = sum(values["masses"])
         values["masses"] = tuple(mass / total for mass in values["masses"])
@@ -142,6 +142,8 @@ def _sum(left: Law, right: Law) -> Law:
                 return Affine(FreeSum(law, Semicircle(variance, Fraction(0))), Fraction(1), mean)
             case MarchenkoPastur(ratio):
                 return FreeSum(law, FreePoisson(1 / ratio, ratio))
+    if left == right:  # as a power it is regular at its centre
+        return _normal(FreePower(left, Fraction(2)))
     return FreeSum(left, right)
 
 
@@ -153,6 +155,9 @@ def _product(left: Law, right: Law) -> Law:
             case FreePoisson(rate, jump):
                 product = _node(FreeProduct, left=law, right=MarchenkoPastur(1 / rate))
                 return Affine(product, rate * jump, Fraction(0))
+            case Atomic((low, 0), masses) if low < 0:
+                mirrored = _node(Atomic, locations=(Fraction(0), -low), masses=masses[::-1])
+                return Affine(_product(law, mirrored), Fraction(-1), Fraction(0))
     return _node(FreeProduct, left=left, right=right)
 
 

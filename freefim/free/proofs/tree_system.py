@@ -246,7 +246,7 @@ def _rational_series(atoms: Any, w: Ball) -> tuple[Ball, Ball]:
     slopes = [k * term for k, term in enumerate(sums)][1:]
     inner = [w[k] for k in range(1, ctx.cap)]
     if all(term.is_zero() for term in inner):  # which python-flint does not insert
-        return tuple(acb_series(terms[:1], prec=ctx.cap) for terms in (sums, slopes))
+        return acb_series(sums[:1], prec=ctx.cap), acb_series(slopes[:1], prec=ctx.cap)
     jet = acb_series([acb(0), *inner], prec=ctx.cap)
     return acb_series(sums[:-1], prec=ctx.cap)(jet), acb_series(slopes, prec=ctx.cap)(jet)
 

@@ -131,6 +131,10 @@ class TreeProver:
         """
         if any(isinstance(node.leaf, GateLaw) for node in self.system.nodes):
             raise ConvergenceError("edges of laws with smooth gates are not proved")
+        if any(isinstance(node.leaf, Cauchy) for node in self.system.nodes[1:]) or (
+            self._leaf is None and isinstance(self.system.nodes[0].leaf, Cauchy)
+        ):
+            raise ConvergenceError("edges of a law whose support is not bounded are not proved")
         leaf = self._leaf
         if leaf is not None:
             ends = [ball(leaf.leaf.left), ball(leaf.leaf.right)] if isinstance(

@@ -199,6 +199,8 @@ with mp.workdps(40):
 # * **Smooth gates**: what has no closed form needs a rigorous quadrature; where there is none the
 #   proof is refused.
 # * **Certificates** are written for chains without paddings, not for trees of laws.
+# * **Edges of trees** that are no square roots (hard edges) are held in brackets: no
+#   edge lies outside the brackets, one at least lies in each.
 # * **The limit**: that the eigenvalues of a network of finite width follow the law is a theorem for
 #   infinite width, and a measurement (`validate`) for finite ones; no enclosure speaks of it.
 

@@ -73,6 +73,9 @@ class Certified:
     def certified_edges(self) -> tuple[Enclosure, ...]:
         """Enclosures of the ends of the bands, ascending; it is proved that there are no others.
 
+        Outside the enclosures there are no others. Each holds one edge, but for trees those that
+        are no square roots (hard edges), which hold one at least.
+
         Raises
         ------
         ConvergenceError

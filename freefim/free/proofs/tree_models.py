@@ -81,10 +81,12 @@ class Model:
     __radd__ = __add__
 
     def __sub__(self, other: Any) -> "Model":
-        return self + -other
+        made: Model = self + -other
+        return made
 
     def __rsub__(self, other: Any) -> "Model":
-        return -self + other
+        made: Model = -self + other
+        return made
 
     def __mul__(self, other: Any) -> "Model":
         if not isinstance(other, Model):
@@ -98,13 +100,15 @@ class Model:
     __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> "Model":
-        return self * (1 / other)
+        made: Model = self * (1 / other)
+        return made
 
     def __rtruediv__(self, other: Any) -> "Model":
         about = self._poly(1 / self._series())
         # 1/x = y/(1 - e), e = 1 - x y
         error = (1 - self * about).ball
-        return other * self._made(about.poly, about.spread * error / (1 - error))
+        made: Model = other * self._made(about.poly, about.spread * error / (1 - error))
+        return made
 
     def log(self) -> "Model":
         """Logarithm, continuous in s and principal at s = 0."""
@@ -136,7 +140,8 @@ class Model:
         return self._made(about.poly, about.spread * ((1 + error).sqrt() - 1))
 
     def __pow__(self, exponent: Any) -> "Model":
-        return (self.log() * exponent).exp()
+        made: Model = (self.log() * exponent).exp()
+        return made
 
     def through(self, function: Callable[[Any], tuple[Any, ...]]) -> tuple["Model", ...]:
         """Functions of the numbers, from their power series."""

@@ -27,6 +27,7 @@ from freefim.free.laws.named import (
 )
 from freefim.free.precise import pdf as precise_pdf
 from freefim.free.proofs.balls import ball, precision
+from freefim.free.proofs.enclosure import Enclosure
 from freefim.free.proofs.tree_points import BITS, Centre, polished
 from freefim.free.proofs.trees import tree_prover
 from freefim.free.trees.nodes import (
@@ -394,3 +395,13 @@ def test_two_atoms_and_themselves_have_a_centre(law):
     right = sum((mass.lower for at, mass in atoms if at.lower > x), Q(0))
     assert prover.pdf(x).lower > 0
     assert left + (1 - left - right) / 2 in prover.cdf(x)
+
+
+def test_a_negative_projection_is_the_mirror_of_a_positive_one():
+    below, above = (tree_prover(FreeProduct(Uniform(1, 2), Atomic(sorted([0, x]), [HALF, HALF])))
+                    for x in (-1, 1))  # fmt: skip
+    proved, mirrored = below.pdf(Q(-5, 4)), above.pdf(Q(5, 4))
+    assert proved.lower > 0
+    assert meet(proved, mirrored)
+    assert 1 in Enclosure(*(below.cdf(Q(-5, 4)).lower + above.cdf(Q(5, 4)).lower + s
+                            for s in (-Q(1, 10**25), Q(1, 10**25))))  # fmt: skip

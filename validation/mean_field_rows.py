@@ -241,9 +241,9 @@ def _infinite(replicas: int, seed: int) -> list[Line]:
         for width in widths:
             st = FisherStatistics(net(*key), width, 60, 2)
             ensemble = GradientEnsemble(net(*key), width, 60, 2)
-            found = np.array([
-                _parts(ensemble, seed, index, st.max_eigenvalue) for index in range(10 * replicas)
-            ])
+            found = np.array(
+                [_parts(ensemble, seed, index, st.max_eigenvalue) for index in range(10 * replicas)]
+            )
             ratios.append(1.0 + found.sum(axis=1) / width)
             for part, column in zip(shares, found.T, strict=True):
                 shares[part].append(column)
@@ -272,9 +272,9 @@ def _parts(ensemble: GradientEnsemble, seed: int, index: int, want: float) -> li
     top = float(np.linalg.eigvalsh(dual)[-c:].mean())
     row_sums = np.stack([dual[:, k * n : (k + 1) * n].sum(axis=1) for k in range(c)]) / n**0.5
     quotients = [row[k * n : (k + 1) * n].sum() / n**0.5 for k, row in enumerate(row_sums)]
-    mixing = np.mean([
-        (np.square(row).sum() - q * q) / q for row, q in zip(row_sums, quotients, strict=True)
-    ])
+    mixing = np.mean(
+        [(np.square(row).sum() - q * q) / q for row, q in zip(row_sums, quotients, strict=True)]
+    )
     same, cross = measured.backward_moments, measured.backward_cross_moments
     biases = ((n - 1) * sum(cross) + sum(same)) / n
     rest = top - want - mixing - biases

@@ -89,7 +89,5 @@ def _activation(text: str) -> Activation:
         try:
             parameters[key.strip().replace("-", "_")] = float(value)
         except ValueError:
-            raise SpecError(
-                f"activation must be NAME or NAME:KEY=NUMBER…, got {text!r}"
-            ) from None
+            raise SpecError(f"activation must be NAME or NAME:KEY=NUMBER…, got {text!r}") from None
     return activation(name.strip(), **parameters)

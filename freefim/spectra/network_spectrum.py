@@ -214,9 +214,7 @@ def _is_rational(net: Network) -> bool:
     activations = {*net.activations, net.final_activation}
     numbers = {*net.weight_stds, *net.bias_stds, *net.ratios, net.input_second_moment}
     slopes = [phi.negative_slope for phi in activations if isinstance(phi, LeakyReLU)]
-    return all(
-        phi is None or isinstance(phi, _HOMOGENEOUS) for phi in activations
-    ) and all(
+    return all(phi is None or isinstance(phi, _HOMOGENEOUS) for phi in activations) and all(
         isinstance(value, int | Fraction) or float(value).is_integer()
         for value in (*numbers, *slopes)
     )

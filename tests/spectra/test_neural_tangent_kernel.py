@@ -116,9 +116,9 @@ def test_figures_of_fan_and_wang(kind, n, widths, figures):
                 weights = tuple(gain ** (depth - l) for l in range(depth + 1))
                 shift = sum(steep ** (depth - l) - weights[l] for l in range(depth))
             values = [
-                -equations(NestedCovariances(data, levels, weights, shift)).points(
-                    np.array([-0.5 + 1e-13j])
-                )[0].real
+                -equations(NestedCovariances(data, levels, weights, shift))
+                .points(np.array([-0.5 + 1e-13j]))[0]
+                .real
                 for data in (MarchenkoPastur(n / widths[0]), *inputs)
             ]
             drawn = np.array(values[1:])

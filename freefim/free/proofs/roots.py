@@ -49,9 +49,7 @@ class Root:
         return bool(self.density.rad() <= _RELATIVE * abs(self.density))
 
 
-def certified_root(
-    program: Program, x: Fraction, guess: Any = None, least: int = _BITS[0]
-) -> Root:
+def certified_root(program: Program, x: Fraction, guess: Any = None, least: int = _BITS[0]) -> Root:
     """Find the physical root of z(t) = x and prove it.
 
     Parameters

@@ -75,11 +75,15 @@ class GateLaw(GivenLaw):
         middle = acb(w.real.mid(), w.imag.mid())
         value, slope = _integrals(self, middle.real.man_exp(), middle.imag.man_exp())
         beyond, shift = _beyond(), w - middle
-        g = value + box(acb(0), (beyond / away).upper()) + shift * box(
-            acb(0), (1 / away**2).upper()
+        g = (
+            value
+            + box(acb(0), (beyond / away).upper())
+            + shift * box(acb(0), (1 / away**2).upper())
         )
-        dg = slope + box(acb(0), (beyond / away**2).upper()) + shift * box(
-            acb(0), (2 / away**3).upper()
+        dg = (
+            slope
+            + box(acb(0), (beyond / away**2).upper())
+            + shift * box(acb(0), (2 / away**3).upper())
         )
         return g, dg
 
@@ -188,8 +192,7 @@ def _integrals(law: GateLaw, real: tuple[Any, Any], imag: tuple[Any, Any]) -> tu
         return -_weight(u) * inverse * inverse
 
     return tuple(
-        acb.integral(f, 0, _REACH, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
-        for f in (first, second)
+        acb.integral(f, 0, _REACH, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE) for f in (first, second)
     )  # type: ignore[return-value]
 
 

@@ -113,7 +113,10 @@ def _jet(
 
 
 def _series(
-    system: System, unknowns: list[Any], roots: dict[int, complex], first: list[Any],
+    system: System,
+    unknowns: list[Any],
+    roots: dict[int, complex],
+    first: list[Any],
     second: list[Any],
 ) -> tuple[Any, list[Any]]:
     """The target and the joins as power series."""

@@ -105,9 +105,7 @@ def mass_above(system: System, point: Point, x: Any) -> Fraction | Any:
             case "padding":
                 phi = moves.padding_potential(phi, field.log(z, within), *numbers)
             case "gaussian":
-                phi = moves.gaussian_potential(
-                    phi, field.log(z, within), field.term(m), numbers[0]
-                )
+                phi = moves.gaussian_potential(phi, field.log(z, within), field.term(m), numbers[0])
             case "semicircle":
                 phi = moves.semicircle_potential(phi, field.term(g), *numbers)
             case "free_poisson":

@@ -11,8 +11,17 @@ from freefim.free.proofs.balls import box
 from freefim.free.proofs.tree_sheet import Heights, sides
 from freefim.free.proofs.tree_system import System
 
-__all__ = ["BITS", "Centre", "Point", "Points", "box_of_root", "inverse_derivative", "one_of",
-           "polished", "tangent"]
+__all__ = [
+    "BITS",
+    "Centre",
+    "Point",
+    "Points",
+    "box_of_root",
+    "inverse_derivative",
+    "one_of",
+    "polished",
+    "tangent",
+]
 
 BITS = 128
 _HEIGHTS = (1e-4, 1e-7, 1e-10)  # above the real line, of the scale of the point: where to start
@@ -117,9 +126,7 @@ class Points:
             # a unique root in a box with the symmetry of conjugation is real
             size = len(held)
             try:
-                speeds = _matrix(rows, points).solve(
-                    acb_mat(size, 1, [0] * (size - 1) + [1])
-                )
+                speeds = _matrix(rows, points).solve(acb_mat(size, 1, [0] * (size - 1) + [1]))
             except ZeroDivisionError:
                 return None
             heights = Heights(points, speeds)
@@ -141,9 +148,7 @@ def polished(system: System, target: Any, start: Centre) -> Centre | None:
         except (ZeroDivisionError, ValueError):
             return None
         moved = [(u - step[k, 0]).mid() for k, u in enumerate(unknowns)]
-        size = max(
-            abs(complex(step[k, 0])) / (abs(complex(u)) or 1.0) for k, u in enumerate(moved)
-        )
+        size = max(abs(complex(step[k, 0])) / (abs(complex(u)) or 1.0) for k, u in enumerate(moved))
         unknowns = moved
         if not size < 1e6:  # NaN too
             return None

@@ -141,9 +141,7 @@ class TreeProver:
                 leaf.leaf, Uniform) else []  # fmt: skip
             return tuple(map(enclosure, pushed(self.tail, ends)))
         inner = unmoved(self.law)
-        found = prove_edges(
-            self.points, inner.bands, _rational(inner), positive=is_positive(inner)
-        )
+        found = prove_edges(self.points, inner.bands, _rational(inner), positive=is_positive(inner))
         return tuple(map(enclosure, pushed(self.tail, found)))
 
     def atoms(self) -> tuple[tuple[Enclosure, Enclosure], ...]:

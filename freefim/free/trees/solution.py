@@ -255,31 +255,32 @@ class TreeSolution:
 
     def _evaluate(self, x: _Reals, band: NDArray[np.int64], want: int) -> _Nodes:
         """G (want 0) or the mass above without atoms (want 1) at points inside bands."""
-        ends = self._tables[1]
-        for location, mass in self.atoms:
-            if np.any((ends[:, 0] < location) & (location < ends[:, 1])):
-                return self._past_atom(location, mass, x, band, want)
-        return self._smooth(x, band, want)
-
-    def _past_atom(
-        self, location: float, mass: float, x: _Reals, band: NDArray[np.int64], want: int
-    ) -> _Nodes:
-        """As `_evaluate`, an atom inside a band: a polynomial where its pole drowns the rest."""
+        left, right = self._tables[1][band].T
+        inside = [
+            (location, mass, (left < location) & (location < right))
+            for location, mass in self.atoms
+        ]
         step = _POLE_ROOM * self._machine.scale
-        near = np.abs(x - location) < step
-        at = location + step * _AROUND
-        out = np.empty(x.size, dtype=complex)
-        out[~near] = self._smooth(x[~near], band[~near], want)
-        if near.any():
-            around = self._smooth(at, np.full(at.size, band[near][0]), want)
-            if want == 1:
-                around -= np.where(at < location, mass, 0.0)
-            known = around.imag if want == 0 else around.real
-            through = np.polynomial.Polynomial.fit(at, known, at.size - 1)
-            out[near] = through(x[near]) * (1j if want == 0 else 1.0)
+        out, plain = np.empty(x.size, dtype=complex), np.ones(x.size, dtype=bool)
+        for location, mass, own in inside:
+            near = own & (np.abs(x - location) < step)
+            if near.any():
+                out[near] = self._across(location, mass, x[near], int(band[near][0]), want)
+                plain &= ~near
+        out[plain] = self._smooth(x[plain], band[plain], want)
         if want == 1:
-            out[~near] -= np.where(x[~near] < location, mass, 0.0)
+            for location, mass, own in inside:
+                counted = own & (np.abs(x - location) >= step) & (x < location)
+                out[counted] -= mass
         return out
+
+    def _across(self, location: float, mass: float, x: _Reals, band: int, want: int) -> _Nodes:
+        """As `_evaluate`, by a polynomial where the pole of an atom drowns the rest."""
+        at = location + _POLE_ROOM * self._machine.scale * _AROUND
+        around = self._smooth(at, np.full(at.size, band), want)
+        known = around.imag if want == 0 else around.real - np.where(at < location, mass, 0.0)
+        through = np.polynomial.Polynomial.fit(at, known, at.size - 1)
+        return np.asarray(through(x) * (1j if want == 0 else 1.0))
 
     def _smooth(self, x: _Reals, band: NDArray[np.int64], want: int) -> _Nodes:
         """As `_evaluate`, with what atoms inside the band add."""

@@ -263,7 +263,8 @@ def test_certificates_of_any_chains_pass(checker, law):
     try:
         data = certificate(law, [*points_of_bands(law, 3), -1, 0.25, 100])
     except ConvergenceError as refusal:
-        assert is_near_a_cusp(law), refusal
+        # shares that add up to 1 exactly end an atom at an edge: z is singular there
+        assert "singular at the edge" in str(refusal) or is_near_a_cusp(law), refusal
         return
     checker(data)
 

@@ -184,6 +184,12 @@ for line, name in zip(axes, NETWORKS, strict=True):
     line[0].set_ylabel("distribution function")
 legend = axes[0, 0].legend(frameon=False, loc="upper left")
 
+# %% [markdown]
+# ## While the network learns
+#
+# The distance of both laws from the eigenvalues, after every number of epochs; the grey line is
+# $5/M$, what chance leaves of a law that is right.
+
 # %%
 columns = {key: np.array([row[key] for row in rows]) for key in rows[0]}
 ax = plt.subplots()[1]
@@ -214,6 +220,12 @@ trained_gates, trained_both = (
     columns[key][after & orthogonal] for key in ("ks_gates", "ks_gates_and_weights")
 )
 assert np.all(trained_both < trained_gates)
+
+# %% [markdown]
+# ## The table
+#
+# One row for every network, seed and number of epochs, with both distances and both predictions of
+# the largest eigenvalue.
 
 # %%
 if TABLE:

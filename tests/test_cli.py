@@ -475,12 +475,16 @@ def test_an_output_named_twice_is_refused(folder, run):
 
 
 @pytest.mark.parametrize(
-    ("package", "output", "extra"),
-    [("matplotlib", "a.png", "plot"), ("pyarrow", "a.parquet", "parquet")],
+    ("verb", "package", "output", "extra"),
+    [
+        ("density", "matplotlib", "a.png", "plot"),
+        ("density", "pyarrow", "a.parquet", "parquet"),
+        ("certify", "flint", "a.json", "exact"),
+    ],
 )
-def test_a_missing_extra_is_named(folder, run, monkeypatch, package, output, extra):
+def test_a_missing_extra_is_named(folder, run, monkeypatch, verb, package, output, extra):
     monkeypatch.setitem(sys.modules, package, None)
-    refused(run("density", "relu.toml", "-o", output), package, f"freefim[{extra}]")
+    refused(run(verb, "relu.toml", "-o", output), package, f"freefim[{extra}]")
 
 
 @pytest.mark.parametrize("activation", ["relu", "elu"])

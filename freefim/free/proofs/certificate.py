@@ -90,9 +90,9 @@ def points_of_bands(law: "Law", count: int) -> list[float]:
 
 
 def _chain_prover(law: "Law") -> "ChainProver":
+    prover = law.prover  # says so where python-flint is missing
     from freefim.free.proofs.chains import ChainProver
 
-    prover = law.prover
     if not isinstance(prover, ChainProver):
         raise ConvergenceError(
             f"certificates are written for chains of two-point gates, not for {law!r}"

@@ -212,7 +212,7 @@ def _verdicts(results: Table) -> Figure:
 
 def _convergence(results: Table) -> Figure:
     """Errors against the width, a line for each class."""
-    figure = Figure(figsize=(13, 4.6), layout="constrained")
+    figure = Figure(figsize=(13, 6.2), layout="constrained")
     spectra = ~np.isnan(results["ks"])
     kinds = list(dict.fromkeys(results["kind"]))
     panels = (
@@ -232,7 +232,8 @@ def _convergence(results: Table) -> Figure:
             start = float(np.exp(np.mean(np.log(ax.get_ylim())))) * np.sqrt(line[1] / line[0])
             ax.loglog(line, start * line[0] / line, "--", color=GREY, label="1/M")
             _ticks(ax, np.unique(results["width"][chosen]))
-            ax.legend(frameon=False, fontsize=7)
+            below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14)}
+            ax.legend(frameon=False, fontsize=8, ncols=2, **below)
     return figure
 
 

@@ -126,14 +126,7 @@ def _parser() -> argparse.ArgumentParser:
         "--batch", choices=["mean", "sum"], default="mean",
         help="are losses averaged or added over the samples (mean)",
     )  # fmt: skip
-    rate.add_argument(
-        "--head", choices=["softmax", "batch-norm", "layer-norm"],
-        help="what stands on the linear outputs (nothing: squared errors)",
-    )  # fmt: skip
-    rate.add_argument(
-        "--input-correlation", type=_correlation, metavar="R",
-        help="correlation of two inputs (0: independent and centred)",
-    )  # fmt: skip
+    _add_head_and_correlation(rate)
     rate.add_argument(
         "--data", metavar="FILE",
         help="the samples of the full batch, a matrix whose rows are inputs, .npy or .csv",
@@ -243,14 +236,7 @@ def _statistic(verb: argparse.ArgumentParser) -> None:
         "--matrix", metavar="NAME[,KEY=VALUE…]",
         help="fisher (the default), layer-fisher,layer=l, tangent-kernel or feature-metric",
     )  # fmt: skip
-    verb.add_argument(
-        "--head", choices=["softmax", "batch-norm", "layer-norm"],
-        help="what follows the linear outputs (nothing: squared errors)",
-    )  # fmt: skip
-    verb.add_argument(
-        "--input-correlation", type=_correlation, metavar="R",
-        help="correlation of two inputs (0: independent and centred)",
-    )  # fmt: skip
+    _add_head_and_correlation(verb)
     verb.add_argument(
         "--data", metavar="FILE", help="the inputs, a matrix whose rows are samples, .npy or .csv"
     )
@@ -319,6 +305,17 @@ def _momentum(text: str) -> float:
     if not 0.0 <= value < 1.0:
         raise argparse.ArgumentTypeError(f"must be a number in [0, 1), got {text!r}")
     return value
+
+
+def _add_head_and_correlation(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--head", choices=["softmax", "batch-norm", "layer-norm"],
+        help="what follows the linear outputs (nothing: squared errors)",
+    )  # fmt: skip
+    verb.add_argument(
+        "--input-correlation", type=_correlation, metavar="R",
+        help="correlation of two inputs (0: independent and centred)",
+    )  # fmt: skip
 
 
 def _correlation(text: str) -> float:

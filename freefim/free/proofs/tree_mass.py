@@ -113,12 +113,7 @@ def mass_above(system: System, point: Point, x: Any) -> Fraction | Any:
                 slack = field.log(1 - acb(ball(node.numbers[1])) * g, turn)
                 phi = moves.free_poisson_potential(phi, field.term(g), slack, *numbers)
             case "projection":
-                flip = node.numbers[1] < 0
-                phi = phi + (1 - numbers[0]) * (
-                    field.log(g, -within) + field.log(-out if flip else out, within)
-                )
-                if flip:
-                    phi = phi + field.half_turn(side)
+                phi = phi + (1 - numbers[0]) * (field.log(g, -within) + field.log(out, within))
             case "marchenko_pastur":
                 level = field.log(out, side) - field.log(z, within)
                 phi = moves.marchenko_pastur_potential(phi, field.term(m), level, numbers[0], 1)

@@ -125,8 +125,6 @@ def _below(system: System, heights: Heights, place: int, below: int, side: int) 
     match node.kind:
         case "affine":
             return side if node.numbers[0] > 0 else -side
-        case "projection":
-            return side if node.numbers[1] > 0 else -side
         case "inverse":
             return -side
         case "singular_values" | "square":
